@@ -1,1 +1,21 @@
-//! placeholder
+//! Makes a hot patch from two builds of a program, or refuses with reasons.
+//!
+//! Errs towards too much change, never too little: what cannot be shown to be the same is reported as changed, and
+//! a reference that cannot be accounted for is a refusal. The way of the data is the order of the modules:
+//! [`image`] reads, [`code`] decodes, [`diff`] matches and compares, [`emit`] extracts and writes, [`report`]
+//! tells.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod code;
+pub mod coverage;
+pub mod diff;
+pub mod dwarf;
+pub mod emit;
+pub mod error;
+pub mod image;
+pub mod listing;
+pub mod report;
+pub mod source_lines;
+pub mod types;
+pub mod verdict;

@@ -1,0 +1,72 @@
+//! `patchgen diff`
+
+use super::Exit;
+use crate::report::Outcome;
+use crate::verdict::{Inputs, diff};
+use anyhow::Context as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `patchgen diff`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  patchgen diff old/vmm new/vmm -o fix.tgp
+  patchgen diff old/vmm new/vmm --old-debug old/vmm.debug --new-debug new/vmm.debug --json")]
+pub(super) struct Args {
+    /// The build that runs: a linked x86-64 executable or shared library with a build ID.
+    old: PathBuf,
+    /// The build with the fix.
+    new: PathBuf,
+    /// Where to write the patch.
+    #[arg(short, long, value_name = "FIX.tgp")]
+    output: Option<PathBuf>,
+    /// Separate debug file of OLD; otherwise found by build ID and .gnu_debuglink.
+    #[arg(long, value_name = "FILE")]
+    old_debug: Option<PathBuf>,
+    /// Separate debug file of NEW.
+    #[arg(long, value_name = "FILE")]
+    new_debug: Option<PathBuf>,
+    /// Print the verdict as one JSON document (schema "tardigrade.verdict/1").
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let mut result = diff(&Inputs {
+        old: &args.old,
+        new: &args.new,
+        old_debug: args.old_debug.as_deref(),
+        new_debug: args.new_debug.as_deref(),
+    })?;
+    if let (Some(path), Some(bytes)) = (&args.output, &result.patch) {
+        write_atomically(path, bytes).with_context(|| format!("Cannot write {}", path.display()))?;
+        if let Some(patch) = &mut result.verdict.patch {
+            patch.path = Some(path.clone());
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&result.verdict)?);
+    } else {
+        print!("{}", result.verdict);
+    }
+    Ok(match result.verdict.verdict {
+        Outcome::Patchable => Exit::Done,
+        Outcome::Unchanged => Exit::Unchanged,
+        Outcome::Unpatchable => Exit::Unpatchable,
+    })
+}
+
+/// Writes beside the destination, then renames: there is never half a patch under the name.
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(name);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&partial)?;
+    let written =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&partial, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}

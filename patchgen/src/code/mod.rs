@@ -1,0 +1,174 @@
+//! Functions as instruction streams: what their bytes refer to.
+
+mod decode;
+mod tables;
+
+pub use decode::{decode_function, instructions};
+pub use tables::JumpTable;
+
+use crate::image::Image;
+use rayon::prelude::*;
+
+/// How an instruction uses an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// `call`, `jmp`, `jcc`: the field is relative to the next instruction.
+    Branch {
+        /// True for `call`.
+        call: bool,
+    },
+    /// A rip-relative memory operand.
+    RipRelative,
+    /// An absolute address in a 32-bit field, zero-extended or sign-extended, or in a 64-bit field.
+    Absolute {
+        /// `R_X86_64_32`, `R_X86_64_32S` or `R_X86_64_64`.
+        kind: u32,
+    },
+}
+
+/// What an instruction does at the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Use {
+    /// Executes it.
+    Execute,
+    /// Takes the address (`lea`, an immediate, an indexed operand): the extent of what is used is not known.
+    Address,
+    /// Reads that many bytes and no more.
+    Read(u16),
+    /// Writes, or reads and writes.
+    Write,
+}
+
+/// A field of an instruction that depends on where something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Part of the function: 0 is the body.
+    pub part: u16,
+    /// Width of the field in bytes: 1, 4 or 8.
+    pub width: u8,
+    /// What the field is.
+    pub form: Form,
+    /// What is done there.
+    pub usage: Use,
+    /// Offset of the field in the part.
+    pub offset: u32,
+    /// Offset of the next instruction in the part.
+    pub end: u32,
+    /// The address referred to.
+    pub target: u64,
+    /// Address of the symbol in the relocation that the linker kept, if that is a named symbol.
+    pub base: Option<u64>,
+}
+
+/// Why a function's references cannot all be accounted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Bytes that are no instruction.
+    Undecodable {
+        /// Address of the bytes.
+        address: u64,
+    },
+    /// A `notrack` indirect jump without a jump table that is understood.
+    IndirectJump {
+        /// Address of the jump.
+        address: u64,
+    },
+    /// A number in code without relocations that may be an address.
+    MaybeAddress {
+        /// Address of the instruction.
+        address: u64,
+        /// The number.
+        value: u64,
+    },
+    /// A thread-local access that is a plain number.
+    ThreadLocal {
+        /// Address of the instruction.
+        address: u64,
+    },
+}
+
+/// A function's code: everything in it that depends on addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// References in the order of part and offset.
+    pub references: Vec<Reference>,
+    /// Jump tables by ascending address.
+    pub tables: Vec<JumpTable>,
+    /// Targets of branches inside the function: part and offset, sorted, without duplicates.
+    pub branch_targets: Vec<(u16, u32)>,
+    /// What stands in the way of patching it.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl Code {
+    /// The jump table at `address`.
+    pub fn table_at(&self, address: u64) -> Option<&JumpTable> {
+        self.tables.iter().find(|table| table.address == address)
+    }
+}
+
+/// The code of all functions of an image, and the places in read-only data that anything refers to.
+pub struct Program<'a> {
+    /// The image.
+    pub image: Image<'a>,
+    /// Code by function index.
+    pub code: Vec<Code>,
+    /// Addresses in data that code, pointers or symbols refer to, ascending, without duplicates.
+    boundaries: Vec<u64>,
+}
+
+impl<'a> Program<'a> {
+    /// Decodes every function of `image`.
+    pub fn new(image: Image<'a>) -> Self {
+        let code: Vec<Code> = image
+            .functions
+            .par_iter()
+            .map_init(Vec::new, |scratch, function| decode_function(&image, function, scratch))
+            .collect();
+        let references = code.iter().flat_map(|code| &code.references).map(|reference| reference.target);
+        let pointers = image.linkage.pointers.iter().filter_map(|(_, pointer)| match pointer {
+            crate::image::Pointer::Address(address) => Some(*address),
+            _ => None,
+        });
+        let objects = image.objects.iter().flat_map(|object| [object.range.start, object.range.end]);
+        let mut boundaries: Vec<u64> = references.chain(pointers).chain(objects).collect();
+        boundaries.par_sort_unstable();
+        boundaries.dedup();
+        Program { image, code, boundaries }
+    }
+
+    /// The code of a function.
+    pub fn code(&self, id: crate::image::FunctionId) -> &Code {
+        &self.code[id.0 as usize]
+    }
+
+    /// The next address above `address` that anything refers to.
+    pub fn next_boundary(&self, address: u64) -> Option<u64> {
+        self.boundaries.get(self.boundaries.partition_point(|boundary| *boundary <= address)).copied()
+    }
+
+    /// The unnamed read-only data at `address`: its bytes up to the next thing that anybody refers to, and whether
+    /// these are exactly one string.
+    ///
+    /// A string may share its tail with another one, so it always reaches to its NUL.
+    pub fn constant(&self, address: u64) -> Option<(crate::image::Extent, &'a [u8])> {
+        use crate::image::Extent;
+        let section = self.image.section_at(address)?;
+        let rest = section.data.get((address - section.range.start) as usize..)?;
+        let limit = self.next_boundary(address).map_or(rest.len() as u64, |next| next - address);
+        let limit = (limit as usize).min(rest.len());
+        let text = rest.iter().position(|byte| *byte == 0).filter(|nul| {
+            let printable =
+                rest[..*nul].iter().all(|byte| *byte >= 0x20 || matches!(byte, b'\t'..=b'\r' | 0x1b | 7 | 8));
+            printable && rest[*nul..limit.max(*nul + 1)].iter().all(|byte| *byte == 0)
+        });
+        match text {
+            // Up to 31 bytes of padding follow a string: gcc aligns long ones to 8, clang to 16.
+            Some(nul) if limit.saturating_sub(nul + 1) < 32 && nul > 0 => {
+                Some((Extent::Text(nul as u64 + 1), &rest[..=nul]))
+            }
+            Some(0) if limit == 1 => Some((Extent::Text(1), &rest[..1])),
+            _ => Some((Extent::AtMost(limit as u64), &rest[..limit])),
+        }
+    }
+}

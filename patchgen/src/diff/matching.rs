@@ -1,0 +1,338 @@
+//! Which function and which variable of the replacement is which of the target.
+//!
+//! Names come first: source file and name without the numbers that compilers append. Where several share such a
+//! key (clones, numbered statics), bodies decide for functions and the functions that use them for variables. What
+//! stays open is left unmatched.
+
+use super::same::data_pointers;
+use super::{Pair, Sameness};
+use crate::code::{Program, Use};
+use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, stem};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Number of a key; equal numbers mean equal file and stem of the name.
+pub(super) type Key = u32;
+
+/// The correspondence between two builds.
+pub struct Matching {
+    /// Key of each old function.
+    pub old_function_keys: Vec<Key>,
+    /// Key of each new function.
+    pub new_function_keys: Vec<Key>,
+    /// Key of each old object.
+    pub old_object_keys: Vec<Key>,
+    /// Key of each new object.
+    pub new_object_keys: Vec<Key>,
+    functions_to_new: Vec<Option<FunctionId>>,
+    functions_to_old: Vec<Option<FunctionId>>,
+    objects_to_new: Vec<Option<ObjectId>>,
+    objects_to_old: Vec<Option<ObjectId>>,
+    /// New objects whose key several objects share and that are left unmatched.
+    ambiguous: BTreeSet<ObjectId>,
+}
+
+#[derive(Default)]
+struct Interner(HashMap<(Option<Arc<str>>, String), Key>);
+
+impl Interner {
+    fn key(&mut self, source: Option<&Arc<str>>, name: &str) -> Key {
+        let next = self.0.len() as Key;
+        *self.0.entry((source.cloned(), stem(name))).or_insert(next)
+    }
+}
+
+impl Matching {
+    /// Matches the functions and objects of two builds.
+    pub fn new(pair: &Pair<'_, '_>) -> Self {
+        let (old, new) = (&pair.old.image, &pair.new.image);
+        let mut functions = Interner::default();
+        let mut function_keys = |image: &Image<'_>| -> Vec<Key> {
+            image.functions.iter().map(|f| functions.key(f.source.as_ref(), &f.name)).collect()
+        };
+        let (old_function_keys, new_function_keys) = (function_keys(old), function_keys(new));
+        let mut objects = Interner::default();
+        let mut object_keys = |image: &Image<'_>| -> Vec<Key> {
+            image.objects.iter().map(|o| objects.key(o.source.as_ref(), &o.name)).collect()
+        };
+        let (old_object_keys, new_object_keys) = (object_keys(old), object_keys(new));
+        let mut matching = Matching {
+            functions_to_new: vec![None; old.functions.len()],
+            functions_to_old: vec![None; new.functions.len()],
+            objects_to_new: vec![None; old.objects.len()],
+            objects_to_old: vec![None; new.objects.len()],
+            ambiguous: BTreeSet::new(),
+            old_function_keys,
+            new_function_keys,
+            old_object_keys,
+            new_object_keys,
+        };
+        matching.match_functions(pair);
+        matching.match_objects(pair);
+        matching
+    }
+
+    /// The new function that corresponds to an old one.
+    pub fn new_function(&self, old: FunctionId) -> Option<FunctionId> {
+        self.functions_to_new[old.0 as usize]
+    }
+
+    /// The old function that corresponds to a new one.
+    pub fn old_function(&self, new: FunctionId) -> Option<FunctionId> {
+        self.functions_to_old[new.0 as usize]
+    }
+
+    /// The new object that corresponds to an old one.
+    pub fn new_object(&self, old: ObjectId) -> Option<ObjectId> {
+        self.objects_to_new[old.0 as usize]
+    }
+
+    /// The old object that corresponds to a new one.
+    pub fn old_object(&self, new: ObjectId) -> Option<ObjectId> {
+        self.objects_to_old[new.0 as usize]
+    }
+
+    /// True if namesakes of this new object exist and it is not known which one it is.
+    pub fn is_ambiguous(&self, new: ObjectId) -> bool {
+        self.ambiguous.contains(&new)
+    }
+
+    /// Number of matched functions.
+    pub fn matched_functions(&self) -> usize {
+        self.functions_to_new.iter().flatten().count()
+    }
+
+    fn pair_functions(&mut self, old: FunctionId, new: FunctionId) {
+        self.functions_to_new[old.0 as usize] = Some(new);
+        self.functions_to_old[new.0 as usize] = Some(old);
+    }
+
+    fn pair_objects(&mut self, old: ObjectId, new: ObjectId) {
+        self.objects_to_new[old.0 as usize] = Some(new);
+        self.objects_to_old[new.0 as usize] = Some(old);
+    }
+
+    fn match_functions(&mut self, pair: &Pair<'_, '_>) {
+        let groups = groups(&self.old_function_keys, &self.new_function_keys);
+        let mut open = Vec::new();
+        for (olds, news) in groups.into_values() {
+            match (olds.as_slice(), news.as_slice()) {
+                ([old], [new]) => self.pair_functions(FunctionId(*old), FunctionId(*new)),
+                ([], _) | (_, []) => {}
+                _ => open.push((olds, news)),
+            }
+        }
+        for (olds, news) in open {
+            let weak = Sameness::by_key(pair, self);
+            let name_old = |id: u32| &pair.old.image.function(FunctionId(id)).name;
+            let name_new = |id: u32| &pair.new.image.function(FunctionId(id)).name;
+            let same_body = |old: u32, new: u32| weak.functions(FunctionId(old), FunctionId(new));
+            // Same name and body, then same body, then same name.
+            let mut found: Vec<(u32, u32)> = Vec::new();
+            for step in 0..3 {
+                for old in &olds {
+                    if found.iter().any(|(taken, _)| taken == old) {
+                        continue;
+                    }
+                    let new = news.iter().find(|new| {
+                        !found.iter().any(|(_, taken)| taken == *new)
+                            && (step == 1 || name_old(*old) == name_new(**new))
+                            && (step == 2 || same_body(*old, **new))
+                    });
+                    if let Some(new) = new {
+                        found.push((*old, *new));
+                    }
+                }
+            }
+            // A clone that changed and was renumbered, when nothing else is left to be it.
+            let mut old_rest = olds.iter().filter(|old| !found.iter().any(|(taken, _)| taken == *old));
+            let mut new_rest = news.iter().filter(|new| !found.iter().any(|(_, taken)| taken == *new));
+            if let (Some(old), None, Some(new), None) =
+                (old_rest.next(), old_rest.next(), new_rest.next(), new_rest.next())
+            {
+                found.push((*old, *new));
+            }
+            for (old, new) in found {
+                self.pair_functions(FunctionId(old), FunctionId(new));
+            }
+        }
+    }
+
+    fn match_objects(&mut self, pair: &Pair<'_, '_>) {
+        let groups = groups(&self.old_object_keys, &self.new_object_keys);
+        let mut open: Vec<(Vec<u32>, Vec<u32>)> = Vec::new();
+        for (olds, news) in groups.into_values() {
+            match (olds.as_slice(), news.as_slice()) {
+                ([old], [new]) => self.pair_objects(ObjectId(*old), ObjectId(*new)),
+                ([], _) | (_, []) => {}
+                _ => open.push((olds, news)),
+            }
+        }
+        if open.is_empty() {
+            return;
+        }
+        // What code settles, data may settle further, and then code again.
+        loop {
+            let votes = self.code_votes(pair).agreed();
+            let votes = if votes.is_empty() { self.data_votes(pair).agreed() } else { votes };
+            if votes.is_empty() {
+                break;
+            }
+            for (old, new) in votes {
+                self.pair_objects(old, new);
+            }
+        }
+        for (olds, news) in open {
+            let left_old = |matching: &Self| -> Vec<u32> {
+                olds.iter().copied().filter(|old| matching.new_object(ObjectId(*old)).is_none()).collect()
+            };
+            let left_new = |matching: &Self| -> Vec<u32> {
+                news.iter().copied().filter(|new| matching.old_object(ObjectId(*new)).is_none()).collect()
+            };
+            // Constants have no state: any of the same contents will do.
+            for new in left_new(self) {
+                let new = ObjectId(new);
+                if !is_constant(&pair.new.image, new) {
+                    continue;
+                }
+                let same = Sameness::by_key(pair, self);
+                let old = left_old(self).into_iter().map(ObjectId).find(|old| {
+                    is_constant(&pair.old.image, *old) && same.object_contents(*old, new).is_ok()
+                });
+                if let Some(old) = old {
+                    self.pair_objects(old, new);
+                }
+            }
+            let (rest_old, rest_new) = (left_old(self), left_new(self));
+            if rest_old.is_empty() {
+                continue;
+            }
+            self.ambiguous
+                .extend(rest_new.into_iter().map(ObjectId).filter(|id| !is_constant(&pair.new.image, *id)));
+        }
+    }
+
+    /// Pairs of variables at the same place of functions that are the same but for the names of variables.
+    fn code_votes(&self, pair: &Pair<'_, '_>) -> Votes {
+        let weak = Sameness::by_key(pair, self);
+        let mut votes = Votes::default();
+        for old in pair.old.image.function_ids() {
+            let Some(new) = self.new_function(old) else { continue };
+            let olds = uses(pair.old, old, |id| self.new_object(id).is_some());
+            if olds.is_empty() {
+                continue;
+            }
+            let news = uses(pair.new, new, |id| self.old_object(id).is_some());
+            if olds.len() != news.len() {
+                continue;
+            }
+            let pairs = || {
+                let all = olds.iter().copied().zip(news.iter().copied());
+                // Constants are matched by contents.
+                all.filter(|(_, new)| !is_constant(&pair.new.image, *new))
+            };
+            if !pairs().all(|(old, new)| self.same_key(old, new)) {
+                continue;
+            }
+            // In a changed function the same variables in the same order are good evidence only when there is one
+            // of each key.
+            let one_each = distinct(&olds, &self.old_object_keys) && distinct(&news, &self.new_object_keys);
+            if one_each || weak.functions(old, new) {
+                pairs().for_each(|(old, new)| votes.add(old, new));
+            }
+        }
+        votes
+    }
+
+    /// Pairs of variables to which matched variables point at the same place.
+    fn data_votes(&self, pair: &Pair<'_, '_>) -> Votes {
+        let mut votes = Votes::default();
+        for old in pair.old.image.object_ids() {
+            let Some(new) = self.new_object(old) else { continue };
+            let (a, b) = (&pair.old.image.object(old).range, &pair.new.image.object(new).range);
+            if a.end - a.start != b.end - b.start {
+                continue;
+            }
+            let olds = data_pointers(&pair.old.image, a.clone());
+            let news = data_pointers(&pair.new.image, b.clone());
+            for ((a_at, a_to), (b_at, b_to)) in olds.iter().zip(&news) {
+                let (Pointer::Address(a_to), Pointer::Address(b_to)) = (a_to, b_to) else { continue };
+                if a_at - a.start != b_at - b.start {
+                    break;
+                }
+                let (a_to, b_to) = (pair.old.image.resolve(*a_to, None), pair.new.image.resolve(*b_to, None));
+                if let (
+                    Referent::Object { id: old, offset: a_offset, .. },
+                    Referent::Object { id: new, offset: b_offset, .. },
+                ) = (a_to, b_to)
+                {
+                    let open = self.new_object(old).is_none() && self.old_object(new).is_none();
+                    if open && a_offset == b_offset && self.same_key(old, new) {
+                        votes.add(old, new);
+                    }
+                }
+            }
+        }
+        votes
+    }
+
+    fn same_key(&self, old: ObjectId, new: ObjectId) -> bool {
+        self.old_object_keys[old.0 as usize] == self.new_object_keys[new.0 as usize]
+    }
+}
+
+/// Evidence that an old object is a new one.
+#[derive(Default)]
+struct Votes {
+    to_new: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
+    to_old: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
+}
+
+impl Votes {
+    fn add(&mut self, old: ObjectId, new: ObjectId) {
+        self.to_new.entry(old).or_default().insert(new);
+        self.to_old.entry(new).or_default().insert(old);
+    }
+
+    /// The pairs that no evidence contradicts.
+    fn agreed(self) -> Vec<(ObjectId, ObjectId)> {
+        let pairs = self.to_new.iter().filter_map(|(old, news)| Some((*old, *news.first()?, news.len())));
+        let sole = pairs.filter(|(_, new, count)| *count == 1 && self.to_old[new].len() == 1);
+        sole.map(|(old, new, _)| (old, new)).collect()
+    }
+}
+
+/// The objects that a function refers to and that `skip` does not leave out, in order.
+fn uses(program: &Program<'_>, id: FunctionId, skip: impl Fn(ObjectId) -> bool) -> Vec<ObjectId> {
+    let references = program.code(id).references.iter();
+    let objects = references.filter(|reference| reference.usage != Use::Execute);
+    let objects = objects.filter_map(|r| match program.image.resolve(r.target, r.base) {
+        Referent::Object { id, .. } if !skip(id) => Some(id),
+        _ => None,
+    });
+    objects.collect()
+}
+
+/// True if no two different objects in `ids` share a key.
+fn distinct(ids: &[ObjectId], keys: &[Key]) -> bool {
+    let objects: BTreeSet<_> = ids.iter().collect();
+    let keys: BTreeSet<_> = ids.iter().map(|id| keys[id.0 as usize]).collect();
+    objects.len() == keys.len()
+}
+
+/// True if the object is never written after the image has been relocated.
+pub(crate) fn is_constant(image: &Image<'_>, id: ObjectId) -> bool {
+    let access = image.sections[image.object(id).section].access;
+    matches!(access, Access::Read | Access::ReadAfterRelocation)
+}
+
+fn groups(olds: &[Key], news: &[Key]) -> BTreeMap<Key, (Vec<u32>, Vec<u32>)> {
+    let mut groups: BTreeMap<Key, (Vec<u32>, Vec<u32>)> = BTreeMap::new();
+    for (index, key) in olds.iter().enumerate() {
+        groups.entry(*key).or_default().0.push(index as u32);
+    }
+    for (index, key) in news.iter().enumerate() {
+        groups.entry(*key).or_default().1.push(index as u32);
+    }
+    groups
+}

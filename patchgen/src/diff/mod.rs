@@ -1,0 +1,24 @@
+//! Comparing two builds: which functions correspond, which are the same.
+
+mod compare;
+mod data;
+mod lines;
+mod matching;
+mod same;
+
+pub use compare::{FunctionChange, compare_functions};
+pub use data::{DataChange, compare_data};
+pub use lines::LineNumbers;
+pub use matching::Matching;
+pub use same::Sameness;
+pub(crate) use same::data_pointers;
+
+use crate::code::Program;
+
+/// Two builds side by side.
+pub struct Pair<'p, 'a> {
+    /// The build that runs.
+    pub old: &'p Program<'a>,
+    /// The build with the fix.
+    pub new: &'p Program<'a>,
+}

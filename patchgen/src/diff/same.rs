@@ -1,0 +1,315 @@
+//! When two references, two constants or two functions are the same.
+
+use super::{Matching, Pair};
+use crate::code::{Code, Form, Reference, Use};
+use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
+use object::elf;
+
+/// Decides sameness under a matching.
+pub struct Sameness<'s, 'p, 'a> {
+    pair: &'s Pair<'p, 'a>,
+    matching: &'s Matching,
+    /// Functions and objects count as the same if their keys are equal, matched or not.
+    by_key: bool,
+}
+
+/// What is not the same, for people.
+pub(super) type Difference = String;
+
+impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
+    /// Sameness by what was matched.
+    pub fn strict(pair: &'s Pair<'p, 'a>, matching: &'s Matching) -> Self {
+        Sameness { pair, matching, by_key: false }
+    }
+
+    /// Sameness by file and stem of the name, for use before everything is matched.
+    pub fn by_key(pair: &'s Pair<'p, 'a>, matching: &'s Matching) -> Self {
+        Sameness { pair, matching, by_key: true }
+    }
+
+    /// True if the functions are byte for byte the same but for where things are.
+    pub fn functions(&self, old: FunctionId, new: FunctionId) -> bool {
+        self.same_shape(old, new) && self.references(old, new).next().is_none()
+    }
+
+    /// True if all bytes that do not depend on addresses are the same, and references stand at the same places.
+    pub fn same_shape(&self, old: FunctionId, new: FunctionId) -> bool {
+        let (old_image, new_image) = (&self.pair.old.image, &self.pair.new.image);
+        let (old_parts, new_parts) = (&old_image.function(old).parts, &new_image.function(new).parts);
+        let (old_code, new_code) = (self.pair.old.code(old), self.pair.new.code(new));
+        let same_lengths = old_parts.len() == new_parts.len()
+            && old_parts.iter().zip(new_parts).all(|(a, b)| a.end - a.start == b.end - b.start);
+        if !same_lengths || old_code.references.len() != new_code.references.len() {
+            return false;
+        }
+        let same_fields = old_code.references.iter().zip(&new_code.references).all(|(a, b)| {
+            (a.part, a.offset, a.width, a.end, a.form, a.usage)
+                == (b.part, b.offset, b.width, b.end, b.form, b.usage)
+        });
+        if !same_fields {
+            return false;
+        }
+        old_parts.iter().zip(new_parts).enumerate().all(|(part, (old_range, new_range))| {
+            let (Some(old), Some(new)) =
+                (old_image.bytes(old_range.clone()), new_image.bytes(new_range.clone()))
+            else {
+                return false;
+            };
+            same_outside_fields(old, new, old_code, part as u16)
+        })
+    }
+
+    /// The differences between the references of two functions of the same shape.
+    pub fn references(
+        &self,
+        old: FunctionId,
+        new: FunctionId,
+    ) -> impl Iterator<Item = Difference> + use<'_, 's, 'p, 'a> {
+        let (old_code, new_code) = (self.pair.old.code(old), self.pair.new.code(new));
+        let pairs = old_code.references.iter().zip(&new_code.references);
+        pairs.filter_map(move |(a, b)| self.reference((old, a), (new, b)).err())
+    }
+
+    /// Compares one reference of each build.
+    pub fn reference(
+        &self,
+        old: (FunctionId, &Reference),
+        new: (FunctionId, &Reference),
+    ) -> Result<(), Difference> {
+        let (old_code, new_code) = (self.pair.old.code(old.0), self.pair.new.code(new.0));
+        if let (Some(a), Some(b)) = (old_code.table_at(old.1.target), new_code.table_at(new.1.target)) {
+            let a_entries = a.entries_before(self.pair.old.next_boundary(a.address));
+            let b_entries = b.entries_before(self.pair.new.next_boundary(b.address));
+            let same = a.absolute == b.absolute && a_entries == b_entries;
+            return if same { Ok(()) } else { Err("a jump table changed".to_owned()) };
+        }
+        let a = self.pair.old.image.resolve(old.1.target, old.1.base);
+        let b = self.pair.new.image.resolve(new.1.target, new.1.base);
+        self.referents(&a, &b, new.1.usage)
+    }
+
+    fn same_function(&self, old: FunctionId, new: FunctionId) -> bool {
+        if self.by_key {
+            self.matching.old_function_keys[old.0 as usize] == self.matching.new_function_keys[new.0 as usize]
+        } else {
+            self.matching.new_function(old) == Some(new)
+        }
+    }
+
+    fn same_object(&self, old: ObjectId, new: ObjectId) -> bool {
+        if self.by_key {
+            self.matching.old_object_keys[old.0 as usize] == self.matching.new_object_keys[new.0 as usize]
+        } else {
+            self.matching.new_object(old) == Some(new)
+        }
+    }
+
+    fn referents(&self, old: &Referent, new: &Referent, usage: Use) -> Result<(), Difference> {
+        let different = || Err(format!("refers to {} instead of {}", self.name_new(new), self.name_old(old)));
+        let same = match (old, new) {
+            (
+                Referent::Code { function: a, part: ap, offset: ao },
+                Referent::Code { function: b, part: bp, offset: bo },
+            ) => self.same_function(*a, *b) && ap == bp && ao == bo,
+            (Referent::Stub { slot: a }, Referent::Stub { slot: b })
+            | (Referent::Slot { address: a }, Referent::Slot { address: b }) => self.slots(*a, *b),
+            (Referent::Object { id: a, offset: ao, .. }, Referent::Object { id: b, offset: bo, .. }) => {
+                self.same_object(*a, *b) && ao == bo
+            }
+            (Referent::Constant { address: a, .. }, Referent::Constant { address: b, .. }) => {
+                return self.constants(*a, *b, usage);
+            }
+            (Referent::Unnamed { address: a }, Referent::Unnamed { address: b }) => {
+                return self.constants(*a, *b, usage);
+            }
+            (Referent::Outside { address: a }, Referent::Outside { address: b }) => a == b,
+            _ => false,
+        };
+        if same { Ok(()) } else { different() }
+    }
+
+    fn slots(&self, old: u64, new: u64) -> bool {
+        match (self.pair.old.image.slot(old), self.pair.new.image.slot(new)) {
+            (Some(Slot::Dynamic(a)), Some(Slot::Dynamic(b))) => self.pointers(&a, &b),
+            (Some(Slot::Constant(a)), Some(Slot::Constant(b))) => self.words(a, b),
+            _ => false,
+        }
+    }
+
+    /// A word that the linker filled in: an address or a number.
+    fn words(&self, old: u64, new: u64) -> bool {
+        let mapped = |image: &crate::image::Image<'_>, word| image.section_at(word).is_some();
+        match (mapped(&self.pair.old.image, old), mapped(&self.pair.new.image, new)) {
+            (true, true) => self.addresses(old, new),
+            (false, false) => old == new,
+            _ => false,
+        }
+    }
+
+    /// Compares what two pointers in data lead to.
+    fn addresses(&self, old: u64, new: u64) -> bool {
+        let (a, b) = (self.pair.old.image.resolve(old, None), self.pair.new.image.resolve(new, None));
+        self.referents(&a, &b, Use::Address).is_ok()
+    }
+
+    /// Compares two values that the dynamic linker writes.
+    pub fn pointers(&self, old: &Pointer, new: &Pointer) -> bool {
+        match (old, new) {
+            (Pointer::Address(a), Pointer::Address(b)) | (Pointer::Resolved(a), Pointer::Resolved(b)) => {
+                self.addresses(*a, *b)
+            }
+            _ => old == new,
+        }
+    }
+
+    /// Compares unnamed constants: exactly the bytes that are read, or up to where the next thing begins.
+    fn constants(&self, old: u64, new: u64, usage: Use) -> Result<(), Difference> {
+        if let Use::Read(size) = usage {
+            let size = u64::from(size);
+            return self
+                .data(old..old.saturating_add(size), new..new.saturating_add(size))
+                .map_err(|_| "a constant changed".to_owned());
+        }
+        let (Some((a_extent, a)), Some((b_extent, b))) =
+            (self.pair.old.constant(old), self.pair.new.constant(new))
+        else {
+            return Err("refers to data that cannot be read".to_owned());
+        };
+        match (a_extent, b_extent) {
+            (Extent::Text(_), Extent::Text(_)) if a == b => Ok(()),
+            (Extent::Text(_), Extent::Text(_)) => Err(format!("{} instead of {}", quoted(b), quoted(a))),
+            _ => {
+                let len = (a.len() as u64).min(b.len() as u64);
+                let rest_is_zero = a[len as usize..].iter().chain(&b[len as usize..]).all(|byte| *byte == 0);
+                match self.data(old..old + len, new..new + len) {
+                    Ok(()) if rest_is_zero => Ok(()),
+                    _ => Err("an unnamed constant changed".to_owned()),
+                }
+            }
+        }
+    }
+
+    /// Compares the initial contents of two named objects.
+    pub fn object_contents(&self, old: ObjectId, new: ObjectId) -> Result<(), Difference> {
+        let (a, b) =
+            (self.pair.old.image.object(old).range.clone(), self.pair.new.image.object(new).range.clone());
+        let (a_size, b_size) = (a.end - a.start, b.end - b.start);
+        if a_size != b_size {
+            return Err(format!("its size changed from {a_size} to {b_size} bytes"));
+        }
+        self.data(a, b)
+    }
+
+    /// Compares initial data of the same length: bytes, and what pointers lead to.
+    fn data(&self, old: std::ops::Range<u64>, new: std::ops::Range<u64>) -> Result<(), Difference> {
+        let (a_image, b_image) = (&self.pair.old.image, &self.pair.new.image);
+        let a_pointers = data_pointers(a_image, old.clone());
+        let b_pointers = data_pointers(b_image, new.clone());
+        if a_pointers.len() != b_pointers.len() {
+            return Err("a pointer in its initial value changed".to_owned());
+        }
+        let mut from = 0;
+        let a_bytes = a_image.bytes(old.clone()).unwrap_or_default();
+        let b_bytes = b_image.bytes(new.clone()).unwrap_or_default();
+        if a_bytes.len() != b_bytes.len() {
+            return Err("it moved between initialised and zeroed data".to_owned());
+        }
+        let mut same_bytes = |to: usize| {
+            let range = from.min(a_bytes.len())..to.min(a_bytes.len());
+            from = to + 8;
+            range.is_empty() || a_bytes[range.clone()] == b_bytes[range]
+        };
+        for ((a_at, a), (b_at, b)) in a_pointers.iter().zip(&b_pointers) {
+            if a_at - old.start != b_at - new.start || !self.pointers(a, b) {
+                return Err(format!(
+                    "the pointer at offset {} of its initial value changed",
+                    b_at - new.start
+                ));
+            }
+            if !same_bytes((a_at - old.start) as usize) {
+                return Err("its initial value changed".to_owned());
+            }
+        }
+        if same_bytes(a_bytes.len()) { Ok(()) } else { Err("its initial value changed".to_owned()) }
+    }
+
+    /// How people call what a reference leads to.
+    pub fn name_old(&self, referent: &Referent) -> String {
+        name(self.pair.old, referent)
+    }
+
+    /// How people call what a reference leads to.
+    pub fn name_new(&self, referent: &Referent) -> String {
+        name(self.pair.new, referent)
+    }
+}
+
+/// Pointers in initial data: those of the dynamic linker, and absolute ones of which the linker kept a record.
+pub(crate) fn data_pointers(
+    image: &crate::image::Image<'_>,
+    range: std::ops::Range<u64>,
+) -> Vec<(u64, Pointer)> {
+    let mut pointers: Vec<(u64, Pointer)> = image.linkage.pointers_in(range.clone()).to_vec();
+    if !image.position_independent {
+        for kept in image.kept_in(range) {
+            if kept.kind == elf::R_X86_64_64.0 && image.linkage.pointer_at(kept.address).is_none() {
+                let word =
+                    image.bytes(kept.address..kept.address + 8).and_then(|bytes| bytes.try_into().ok());
+                if let Some(word) = word {
+                    pointers.push((kept.address, Pointer::Address(u64::from_le_bytes(word))));
+                }
+            }
+        }
+        pointers.sort_by_key(|(address, _)| *address);
+    }
+    pointers
+}
+
+/// True if `old` and `new` agree outside the fields that hold references.
+fn same_outside_fields(old: &[u8], new: &[u8], code: &Code, part: u16) -> bool {
+    let mut from = 0;
+    for reference in code.references.iter().filter(|reference| reference.part == part) {
+        let field = reference.offset as usize;
+        if old[from..field] != new[from..field] {
+            return false;
+        }
+        from = field + usize::from(reference.width);
+    }
+    old[from..] == new[from..]
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
+    let mut short: String = text.chars().take(40).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    format!("{short:?}")
+}
+
+fn name(program: &crate::code::Program<'_>, referent: &Referent) -> String {
+    let image = &program.image;
+    let plus = |name: &str, offset: u64| {
+        if offset == 0 { format!("`{name}`") } else { format!("`{name}`+{offset:#x}") }
+    };
+    match referent {
+        Referent::Code { function, part: 0, offset } => plus(&image.function(*function).name, *offset),
+        Referent::Code { function, .. } => format!("the cold part of `{}`", image.function(*function).name),
+        Referent::Stub { slot } | Referent::Slot { address: slot } => match image.slot(*slot) {
+            Some(Slot::Dynamic(Pointer::Symbol { name, .. })) => format!("the import `{name}`"),
+            _ => "a linker-made slot".to_owned(),
+        },
+        Referent::Object { id, offset, .. } => plus(&image.object(*id).name, *offset as u64),
+        Referent::Constant { address, .. } => match program.constant(*address) {
+            Some((Extent::Text(_), text)) => quoted(text),
+            _ => "an unnamed constant".to_owned(),
+        },
+        Referent::Unnamed { .. } => "unnamed data".to_owned(),
+        Referent::Outside { address } => format!("address {address:#x} outside the image"),
+    }
+}
+
+/// True if the form of the field allows a 32-bit distance or address.
+pub(crate) fn is_branch(reference: &Reference) -> bool {
+    matches!(reference.form, Form::Branch { .. })
+}

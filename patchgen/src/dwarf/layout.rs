@@ -1,0 +1,259 @@
+//! The layout of one type as the debug information states it, in a form that two builds can be compared by.
+
+use std::sync::Arc;
+
+use super::DwarfError;
+use super::node::{Attributes, Node};
+use super::placement::{Position, byte_size, position};
+use super::type_names::{TypeNames, integer, is_aggregate, keyword};
+
+/// A struct, class, union, enum or base type with its definition.
+///
+/// Equality is that of the layout: where the type is declared does not count.
+#[derive(Debug, Clone)]
+pub(super) struct TypeLayout {
+    /// `struct`, `union`, `enum` or `base type`.
+    pub(super) keyword: &'static str,
+    pub(super) size: Option<u64>,
+    /// Only where the source asks for one.
+    pub(super) alignment: Option<u64>,
+    /// What an enum's values are stored as, or how a base type's bits are read.
+    pub(super) representation: Option<String>,
+    pub(super) members: Vec<Member>,
+    pub(super) enumerators: Vec<Enumerator>,
+    /// Source file of the declaration.
+    pub(super) file: Option<String>,
+}
+
+impl PartialEq for TypeLayout {
+    fn eq(&self, other: &Self) -> bool {
+        self.keyword == other.keyword
+            && self.size == other.size
+            && self.alignment == other.alignment
+            && self.representation == other.representation
+            && self.members == other.members
+            && self.enumerators == other.enumerators
+    }
+}
+
+/// A part of an aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) role: Role,
+    /// Name; members of unnamed structs and unions have the path to them, `outer.inner` or `outer[].inner`.
+    pub(super) name: String,
+    pub(super) type_name: Arc<str>,
+    pub(super) position: Position,
+    /// Width in bits; `None` for flexible arrays.
+    pub(super) bits: Option<u64>,
+    /// For an array of an unnamed aggregate, the width of one element in bits.
+    pub(super) element_bits: Option<u64>,
+}
+
+/// What kind of part it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    /// Data of its own.
+    Field,
+    /// A member whose type has no name; its parts follow as members of their own.
+    Container,
+    /// The part that a base class makes up.
+    Base,
+    /// A slot of the virtual table; its position is the slot's number.
+    Virtual,
+    /// What tells the variants of a tagged union apart.
+    Discriminant,
+}
+
+/// A named value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Enumerator {
+    pub(super) name: String,
+    /// `None` if it does not fit 128 bits.
+    pub(super) value: Option<i128>,
+}
+
+/// Reads the layout that an entry states. `None` if it only declares the type.
+pub(super) fn read<'d, 's>(
+    node: Node<'d, 's>,
+    names: &mut TypeNames<'d, 's>,
+) -> Result<Option<TypeLayout>, DwarfError> {
+    let attributes = node.attributes()?;
+    if attributes.has(gimli::DW_AT_signature) {
+        return Err(DwarfError::TypeUnits);
+    }
+    if attributes.flag(gimli::DW_AT_declaration) {
+        return Ok(None);
+    }
+    let representation = match node.tag() {
+        gimli::DW_TAG_base_type => {
+            attributes.value(gimli::DW_AT_encoding).map(|encoding| format!("{encoding:?}"))
+        }
+        gimli::DW_TAG_enumeration_type => match attributes.reference(gimli::DW_AT_type)? {
+            Some(target) => Some(names.name(Some(target))?.to_string()),
+            None => None,
+        },
+        _ => None,
+    };
+    let mut parts = Parts { names, members: Vec::new() };
+    parts.collect(node, "", &Position::Bit(0), 0)?;
+    let members = parts.members;
+    let mut enumerators = Vec::new();
+    for child in node.children().filter(|child| child.tag() == gimli::DW_TAG_enumerator) {
+        let enumerator = child.attributes()?;
+        let name = enumerator.name()?.unwrap_or_default().into_owned();
+        let value = enumerator.value(gimli::DW_AT_const_value).and_then(integer);
+        enumerators.push(Enumerator { name, value });
+    }
+    Ok(Some(TypeLayout {
+        keyword: keyword(node.tag()),
+        size: byte_size(node)?,
+        alignment: attributes.unsigned(gimli::DW_AT_alignment),
+        representation,
+        members,
+        enumerators,
+        file: attributes.file(gimli::DW_AT_decl_file)?,
+    }))
+}
+
+/// Whether an entry can state a layout of its own.
+pub(super) fn states_layout(node: Node<'_, '_>) -> bool {
+    is_aggregate(node.tag()) || node.tag() == gimli::DW_TAG_base_type
+}
+
+/// Nesting of unnamed members that no compiler's output reaches.
+const MAX_DEPTH: usize = 64;
+
+/// The members of an aggregate while they are collected.
+struct Parts<'n, 'd, 's> {
+    names: &'n mut TypeNames<'d, 's>,
+    members: Vec<Member>,
+}
+
+impl<'d, 's> Parts<'_, 'd, 's> {
+    /// Adds what an aggregate consists of, with `prefix` before the names and seen from `start`.
+    fn collect(
+        &mut self,
+        aggregate: Node<'d, 's>,
+        prefix: &str,
+        start: &Position,
+        depth: usize,
+    ) -> Result<(), DwarfError> {
+        if depth > MAX_DEPTH {
+            return Err(DwarfError::TooDeep { unit: aggregate.unit().name().to_owned() });
+        }
+        for child in aggregate.children() {
+            let attributes = child.attributes()?;
+            match child.tag() {
+                gimli::DW_TAG_member => self.member(&attributes, prefix, start, depth)?,
+                gimli::DW_TAG_inheritance => {
+                    let target = attributes.reference(gimli::DW_AT_type)?;
+                    let name = format!("{prefix}{}", self.names.name(target)?);
+                    self.add(Role::Base, name, &attributes, target, start)?;
+                }
+                gimli::DW_TAG_subprogram => self.virtual_function(&attributes, prefix)?,
+                gimli::DW_TAG_variant_part => {
+                    let discriminant = attributes.reference(gimli::DW_AT_discr)?.map(Node::id);
+                    for part in child.children() {
+                        let part_attributes = part.attributes()?;
+                        match part.tag() {
+                            gimli::DW_TAG_member if Some(part.id()) == discriminant => {
+                                let target = part_attributes.reference(gimli::DW_AT_type)?;
+                                let name = format!("{prefix}(discriminant)");
+                                self.add(Role::Discriminant, name, &part_attributes, target, start)?;
+                            }
+                            gimli::DW_TAG_variant => {
+                                let value = part_attributes.value(gimli::DW_AT_discr_value).and_then(integer);
+                                let value = value.map_or("otherwise".to_owned(), |value| value.to_string());
+                                let prefix = format!("{prefix}variant {value} ");
+                                self.collect(part, &prefix, start, depth + 1)?;
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        attributes: &Attributes<'d, 's>,
+        prefix: &str,
+        start: &Position,
+        depth: usize,
+    ) -> Result<(), DwarfError> {
+        // Static data members are variables elsewhere.
+        if attributes.flag(gimli::DW_AT_external) || attributes.flag(gimli::DW_AT_declaration) {
+            return Ok(());
+        }
+        let target = attributes.reference(gimli::DW_AT_type)?;
+        let name = attributes.name()?;
+        let Some((nested, array)) = self.names.unnamed_aggregate(target)? else {
+            let name = format!("{prefix}{}", name.as_deref().unwrap_or("(unnamed)"));
+            return self.add(Role::Field, name, attributes, target, start);
+        };
+        let place = position(attributes, None)?.within(start);
+        let Some(name) = name else { return self.collect(nested, prefix, &place, depth + 1) };
+        let suffix = if array { "[]" } else { "" };
+        self.members.push(Member {
+            role: Role::Container,
+            name: format!("{prefix}{name}"),
+            // Its parts are compared one by one.
+            type_name: format!("{} {{...}}{suffix}", keyword(nested.tag())).into(),
+            position: place.clone(),
+            bits: target.map_or(Ok(None), byte_size)?.and_then(|size| size.checked_mul(8)),
+            element_bits: if array { byte_size(nested)?.and_then(|size| size.checked_mul(8)) } else { None },
+        });
+        self.collect(nested, &format!("{prefix}{name}{suffix}."), &place, depth + 1)
+    }
+
+    fn add(
+        &mut self,
+        role: Role,
+        name: String,
+        attributes: &Attributes<'d, 's>,
+        target: Option<Node<'d, 's>>,
+        start: &Position,
+    ) -> Result<(), DwarfError> {
+        let size = target.map_or(Ok(None), byte_size)?;
+        let width = attributes.unsigned(gimli::DW_AT_bit_size);
+        self.members.push(Member {
+            role,
+            name,
+            type_name: self.names.name(target)?,
+            position: position(attributes, size)?.within(start),
+            bits: width.or_else(|| size.and_then(|size| size.checked_mul(8))),
+            element_bits: None,
+        });
+        Ok(())
+    }
+
+    fn virtual_function(&mut self, attributes: &Attributes<'d, 's>, prefix: &str) -> Result<(), DwarfError> {
+        let Some(slot) = attributes.value(gimli::DW_AT_vtable_elem_location) else { return Ok(()) };
+        let name = attributes.name()?.unwrap_or_default();
+        let position = match slot.exprloc_value() {
+            Some(expression) => {
+                let mut operations = expression.operations(attributes.node().unit().gimli().encoding());
+                match operations.next() {
+                    Ok(Some(gimli::Operation::UnsignedConstant { value })) => Position::Bit(value),
+                    _ => Position::Computed(expression.0.slice().to_vec()),
+                }
+            }
+            None => Position::Bit(slot.udata_value().unwrap_or(0)),
+        };
+        let type_name = self.names.prototype(attributes.node(), "")?.into();
+        let name = format!("{prefix}{name}");
+        self.members.push(Member {
+            role: Role::Virtual,
+            name,
+            type_name,
+            position,
+            bits: None,
+            element_bits: None,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Compares the types that changed functions live with, between the two builds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use super::debug_info::DebugInfo;
+use super::reach::units_of_body;
+use super::unit::UnitId;
+use super::unit_pair::{Build, Function, Group, Pair, Pool};
+use super::unit_types::UnitTypes;
+use super::{DwarfError, LayoutChange, LayoutReport};
+
+/// Compares all types that are defined in the units of the given functions, and the prototypes of those that
+/// are in both builds.
+///
+/// Each function is a name and a link address: all changed functions of both builds, and the new ones. Units
+/// are matched by name. A type that is defined in one build only is no difference.
+pub fn compare_layouts(
+    old: &DebugInfo<'_>,
+    old_functions: &[(String, u64)],
+    new: &DebugInfo<'_>,
+    new_functions: &[(String, u64)],
+) -> Result<LayoutReport, DwarfError> {
+    let old = Side::read(old, old_functions)?;
+    let new = Side::read(new, new_functions)?;
+    let (old_pool, new_pool) = (old.pool(), new.pool());
+    let groups: BTreeSet<&str> = old.groups.keys().chain(new.groups.keys()).map(String::as_str).collect();
+    let parts: Vec<LayoutReport> = groups
+        .into_par_iter()
+        .map(|name| Pair { old: old.build(name), new: new.build(name) }.compare(&old_pool, &new_pool))
+        .collect::<Result<_, _>>()?;
+    let mut report = LayoutReport::default();
+    let mut changes = BTreeMap::new();
+    for part in parts {
+        for change in part.changes {
+            let key = (change.type_name.clone(), change.file.clone(), change.detail.clone());
+            let known = changes.entry(key).or_insert_with(|| LayoutChange {
+                functions: Vec::new(),
+                variables: Vec::new(),
+                ..change.clone()
+            });
+            known.functions.extend(change.functions);
+            known.variables.extend(change.variables);
+        }
+        report.variables.extend(part.variables);
+        report.prototypes.extend(part.prototypes);
+    }
+    report.changes = changes.into_values().collect();
+    // A function may belong to several groups.
+    report.prototypes.sort_unstable();
+    report.prototypes.dedup();
+    for change in &mut report.changes {
+        sort(&mut change.functions);
+        sort(&mut change.variables);
+    }
+    report.unchecked_functions = [old.unchecked, new.unchecked].concat();
+    sort(&mut report.unchecked_functions);
+    report.checked = report.unchecked_functions.is_empty();
+    Ok(report)
+}
+
+fn sort(names: &mut Vec<String>) {
+    names.sort_unstable();
+    names.dedup();
+}
+
+/// One build: its functions and the types of their units.
+struct Side<'d, 's> {
+    debug: &'d DebugInfo<'s>,
+    /// Units of one name: link-time optimisation makes many that are all called `<artificial>`.
+    groups: BTreeMap<String, Group<'d, 's>>,
+    unchecked: Vec<String>,
+}
+
+impl<'d, 's> Side<'d, 's> {
+    fn read(debug: &'d DebugInfo<'s>, functions: &[(String, u64)]) -> Result<Self, DwarfError> {
+        let mut side = Self { debug, groups: BTreeMap::new(), unchecked: Vec::new() };
+        let mut wanted = BTreeSet::new();
+        for (name, address) in functions {
+            let units = debug.units_at(*address)?;
+            if units.is_empty() {
+                side.unchecked.push(name.clone());
+            }
+            for unit in units {
+                let described = debug.function_in(unit, *address)?;
+                let node = match described {
+                    Some(node) => Some(node),
+                    None => debug.function_named(unit, name)?,
+                };
+                let home = BTreeSet::from([unit]);
+                for unit in described.map_or(Ok(home), units_of_body)? {
+                    wanted.insert(unit);
+                    let group = side.groups.entry(debug.unit_name(unit)?.to_owned()).or_default();
+                    let function = Function { name: name.clone(), node, has_body: described.is_some() };
+                    group.functions.push(function);
+                }
+            }
+        }
+        let mut done = BTreeSet::new();
+        while !wanted.is_empty() {
+            let collect = |&unit: &UnitId| Ok((unit, UnitTypes::collect(debug, unit)?));
+            let read: Vec<_> = wanted.par_iter().map(collect).collect::<Result<_, DwarfError>>()?;
+            done.append(&mut wanted);
+            for (unit, types) in read {
+                wanted.extend(types.referred.difference(&done));
+                let name = debug.unit_name(unit)?.to_owned();
+                side.groups.entry(name).or_default().types.merge(types);
+            }
+        }
+        Ok(side)
+    }
+
+    fn pool(&self) -> Pool<'_> {
+        let mut pool = Pool::new();
+        for (key, layouts) in self.groups.values().flat_map(|group| &group.types.layouts) {
+            pool.entry(key).or_default().extend(layouts);
+        }
+        pool
+    }
+
+    fn build(&self, name: &str) -> Option<Build<'_, 'd, 's>> {
+        self.groups.get(name).map(|group| Build { debug: self.debug, group })
+    }
+}

@@ -1,0 +1,143 @@
+//! Which types a function can touch, as far as its debug information tells.
+//!
+//! A function is taken to touch the types of its parameters and variables, of what is inlined into it and of the
+//! functions that it calls by name, and all that these lead to through pointers, members, elements and
+//! prototypes. That is too much rather than too little, with two gaps: casts leave no trace, and neither do
+//! global variables that it names. The latter are reported beside the functions.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+
+use super::DwarfError;
+use super::debug_info::DebugInfo;
+use super::node::Node;
+use super::type_names::{TypeNames, is_aggregate};
+use super::unit::{DieId, UnitId};
+use super::unit_types::UnitTypes;
+
+/// The links between the types of a group of units of one build.
+pub(super) struct TypeGraph<'g, 'd, 's> {
+    debug: &'d DebugInfo<'s>,
+    types: &'g UnitTypes,
+    names: TypeNames<'d, 's>,
+    links: HashMap<DieId, Rc<[DieId]>>,
+}
+
+impl<'g, 'd, 's> TypeGraph<'g, 'd, 's> {
+    pub(super) fn new(debug: &'d DebugInfo<'s>, types: &'g UnitTypes) -> Self {
+        Self { debug, types, names: TypeNames::new(debug), links: HashMap::new() }
+    }
+
+    /// Everything that can be reached from a function.
+    pub(super) fn of_function(&mut self, function: Node<'d, 's>) -> Result<HashSet<DieId>, DwarfError> {
+        let mut roots = Vec::new();
+        body_types(function, &mut roots)?;
+        self.closure(roots)
+    }
+
+    /// Everything that can be reached from a variable.
+    pub(super) fn of_variable(&mut self, variable: DieId) -> Result<HashSet<DieId>, DwarfError> {
+        let target = self.debug.node(variable)?.type_node()?;
+        self.closure(target.map(Node::id).into_iter().collect())
+    }
+
+    fn closure(&mut self, roots: Vec<DieId>) -> Result<HashSet<DieId>, DwarfError> {
+        let mut reached = HashSet::new();
+        let mut queue = roots;
+        while let Some(id) = queue.pop() {
+            if reached.insert(id) {
+                queue.extend(self.links_of(id)?.iter());
+            }
+        }
+        Ok(reached)
+    }
+
+    fn links_of(&mut self, id: DieId) -> Result<Rc<[DieId]>, DwarfError> {
+        if let Some(links) = self.links.get(&id) {
+            return Ok(Rc::clone(links));
+        }
+        let node = self.debug.node(id)?;
+        let attributes = node.attributes()?;
+        let mut links = Vec::new();
+        for name in [gimli::DW_AT_type, gimli::DW_AT_containing_type, gimli::DW_AT_specification] {
+            links.extend(attributes.reference(name)?.map(Node::id));
+        }
+        let parts = node.children().filter(|child| {
+            matches!(
+                child.tag(),
+                gimli::DW_TAG_member
+                    | gimli::DW_TAG_inheritance
+                    | gimli::DW_TAG_variant_part
+                    | gimli::DW_TAG_variant
+                    | gimli::DW_TAG_formal_parameter
+                    | gimli::DW_TAG_template_type_parameter
+            )
+        });
+        links.extend(parts.map(Node::id));
+        // The definition may be another entry than the declaration that others refer to.
+        if is_aggregate(node.tag())
+            && attributes.flag(gimli::DW_AT_declaration)
+            && let Some(key) = self.names.type_key(node)?
+        {
+            links.extend(self.types.dies.get(&key).into_iter().flatten());
+        }
+        let links: Rc<[DieId]> = links.into();
+        self.links.insert(id, Rc::clone(&links));
+        Ok(links)
+    }
+}
+
+/// The units that a function's tree refers to: its own, and with link-time optimisation those of its source and
+/// of the functions that were inlined into it.
+pub(super) fn units_of_body(function: Node<'_, '_>) -> Result<BTreeSet<UnitId>, DwarfError> {
+    let mut units = BTreeSet::from([function.id().unit]);
+    for node in function.subtree() {
+        let attributes = node.attributes()?;
+        for name in [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification, gimli::DW_AT_call_origin] {
+            if let Some(target) = attributes.reference(name)? {
+                units.insert(target.declaration()?.id().unit);
+            }
+        }
+    }
+    Ok(units)
+}
+
+/// The types that occur in a function's tree, in the abstract instances of it and of what is inlined into it,
+/// and in the prototypes of what it calls.
+fn body_types(function: Node<'_, '_>, found: &mut Vec<DieId>) -> Result<(), DwarfError> {
+    let mut bodies = vec![function];
+    let mut seen = HashSet::new();
+    while let Some(body) = bodies.pop() {
+        if !seen.insert(body.id()) {
+            continue;
+        }
+        for node in body.subtree() {
+            match node.tag() {
+                gimli::DW_TAG_call_site | gimli::DW_TAG_GNU_call_site => {
+                    let attributes = node.attributes()?;
+                    let called = match attributes.reference(gimli::DW_AT_call_origin)? {
+                        Some(called) => Some(called),
+                        None => attributes.reference(gimli::DW_AT_abstract_origin)?,
+                    };
+                    if let Some(called) = called {
+                        found.extend(called.type_node()?.map(Node::id));
+                        for instance in called.origins()? {
+                            let parameters = instance.node().children();
+                            found.extend(
+                                parameters
+                                    .filter(|child| child.tag() == gimli::DW_TAG_formal_parameter)
+                                    .map(Node::id),
+                            );
+                        }
+                    }
+                }
+                gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine => {
+                    found.extend(node.type_node()?.map(Node::id));
+                    bodies.extend(node.attributes()?.origin()?);
+                }
+                _ => found.extend(node.type_node()?.map(Node::id)),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What the comparison of types finds.
+
+use super::LayoutChangeKind;
+
+/// What is known of the types around the changed functions.
+#[derive(Debug, Clone, Default)]
+pub struct LayoutReport {
+    /// Whether all functions were found in the debug information of their build. If not, nothing is said about
+    /// the types of [`Self::unchecked_functions`].
+    pub checked: bool,
+    /// Functions that no debug information describes, of either build.
+    pub unchecked_functions: Vec<String>,
+    /// Types whose definitions differ.
+    pub changes: Vec<LayoutChange>,
+    /// Variables with static storage whose types differ.
+    pub variables: Vec<VariableChange>,
+    /// Functions whose prototypes differ.
+    pub prototypes: Vec<PrototypeChange>,
+}
+
+/// A type that is defined in both builds, differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutChange {
+    /// Name with its keyword, `struct NBDClient`, or that of the typedef.
+    pub type_name: String,
+    /// The most harmful difference.
+    pub kind: LayoutChangeKind,
+    /// All kinds of differences, the most harmful first.
+    pub kinds: Vec<LayoutChangeKind>,
+    /// Source file of the declaration.
+    pub file: Option<String>,
+    /// What differs, for people.
+    pub detail: String,
+    /// Those of the given functions that can touch the type.
+    pub functions: Vec<String>,
+    /// Variables with static storage, visible to changed functions, that have or lead to the type. Debug
+    /// information does not tell which of them a function uses.
+    pub variables: Vec<String>,
+}
+
+/// A variable whose type differs: its contents do not mean the same in both builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableChange {
+    /// Name, with the functions and blocks around it.
+    pub name: String,
+    /// Source file of the declaration.
+    pub file: Option<String>,
+    /// Whether the old variable is `const`: then no live data is in question.
+    pub constant: bool,
+    /// Type in the old build.
+    pub old_type: String,
+    /// Type in the new build.
+    pub new_type: String,
+}
+
+/// A function that callers which did not change would call in the wrong way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PrototypeChange {
+    /// Name as given.
+    pub function: String,
+    /// Source file.
+    pub file: Option<String>,
+    /// Return type and parameters in the old build.
+    pub old: String,
+    /// Return type and parameters in the new build.
+    pub new: String,
+}

@@ -1,0 +1,171 @@
+//! One compilation unit: its root, and the tree of its entries in a compact form.
+
+use std::sync::OnceLock;
+
+use super::debug_info::DebugInfo;
+use super::functions::FunctionIndex;
+use super::{DwarfError, LineTable};
+
+/// The reader that all debug data is seen through.
+pub(super) type Slice<'s> = gimli::EndianSlice<'s, gimli::LittleEndian>;
+
+/// A unit of one [`DebugInfo`], by its position in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitId(pub(super) u32);
+
+/// An entry of one [`DebugInfo`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct DieId {
+    pub(super) unit: UnitId,
+    /// Position in [`Unit::dies`].
+    pub(super) index: u32,
+}
+
+/// An entry's place in its unit's tree. Attributes are read again when wanted: most entries are never
+/// looked at, and a large program has millions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Die {
+    /// Offset in the unit.
+    pub(super) offset: usize,
+    pub(super) tag: gimli::DwTag,
+    /// Position of the parent; the root is its own.
+    pub(super) parent: u32,
+    /// Position behind the last descendant.
+    pub(super) end: u32,
+}
+
+/// A compilation unit or partial unit.
+pub(super) struct Unit<'s> {
+    id: UnitId,
+    gimli: gimli::Unit<Slice<'s>>,
+    name: String,
+    build_directory: String,
+    dies: OnceLock<Result<Vec<Die>, DwarfError>>,
+    lines: OnceLock<Result<LineTable, DwarfError>>,
+    functions: OnceLock<Result<FunctionIndex, DwarfError>>,
+}
+
+impl<'s> Unit<'s> {
+    /// Reads the unit's root entry.
+    pub(super) fn parse(
+        debug: &DebugInfo<'s>,
+        id: UnitId,
+        header: gimli::UnitHeader<Slice<'s>>,
+    ) -> Result<Self, DwarfError> {
+        let gimli = debug.dwarf().unit(header).map_err(|cause| debug.error("debug_info", cause))?;
+        let text =
+            |slice: Option<Slice<'s>>| slice.map_or(String::new(), |slice| slice.to_string_lossy().into());
+        let build_directory: String = text(gimli.comp_dir);
+        let name = relative_to(&build_directory, &text(gimli.name)).to_owned();
+        let dies = OnceLock::new();
+        Ok(Self {
+            id,
+            gimli,
+            name,
+            build_directory,
+            dies,
+            lines: OnceLock::new(),
+            functions: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn id(&self) -> UnitId {
+        self.id
+    }
+
+    pub(super) fn gimli(&self) -> &gimli::Unit<Slice<'s>> {
+        &self.gimli
+    }
+
+    /// Source file, relative to the build directory where it lies below it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All entries in depth-first order.
+    pub(super) fn dies(&self, debug: &DebugInfo<'s>) -> Result<&[Die], DwarfError> {
+        self.dies.get_or_init(|| self.parse_tree(debug)).as_deref().map_err(Clone::clone)
+    }
+
+    /// Position of the entry that begins at an offset of the unit.
+    pub(super) fn index_of(&self, debug: &DebugInfo<'s>, offset: usize) -> Result<Option<usize>, DwarfError> {
+        Ok(self.dies(debug)?.binary_search_by_key(&offset, |die| die.offset).ok())
+    }
+
+    /// The line table.
+    pub(super) fn lines(&self, debug: &DebugInfo<'s>) -> Result<&LineTable, DwarfError> {
+        self.lines.get_or_init(|| LineTable::parse(debug, self)).as_ref().map_err(Clone::clone)
+    }
+
+    /// The functions with code.
+    pub(super) fn functions(&self, debug: &DebugInfo<'s>) -> Result<&FunctionIndex, DwarfError> {
+        self.functions.get_or_init(|| FunctionIndex::build(debug, self.id)).as_ref().map_err(Clone::clone)
+    }
+
+    /// Path of a source file of the line table: without the build directory, so that builds made in
+    /// different places compare equal.
+    pub(super) fn file(
+        &self,
+        debug: &DebugInfo<'s>,
+        header: &gimli::LineProgramHeader<Slice<'s>>,
+        index: u64,
+    ) -> Result<Option<String>, DwarfError> {
+        let Some(file) = header.file(index) else { return Ok(None) };
+        let text = |value| {
+            let text = debug.dwarf().attr_string(&self.gimli, value);
+            text.map(|text| text.to_string_lossy()).map_err(|cause| debug.error("debug_line", cause))
+        };
+        let mut path = text(file.path_name())?.into_owned();
+        // Directory 0 is the build directory.
+        if !path.starts_with('/')
+            && file.directory_index() != 0
+            && let Some(directory) = file.directory(header)
+        {
+            path = format!("{}/{path}", text(directory)?.trim_end_matches('/'));
+        }
+        Ok(Some(relative_to(&self.build_directory, &path).to_owned()))
+    }
+
+    fn parse_tree(&self, debug: &DebugInfo<'s>) -> Result<Vec<Die>, DwarfError> {
+        if self.gimli.dwo_id.is_some() {
+            return Err(DwarfError::SplitDwarf { unit: self.name.clone() });
+        }
+        let error = |cause| debug.error("debug_info", cause);
+        let mut entries = self.gimli.header.entries_raw(&self.gimli.abbreviations, None).map_err(error)?;
+        let mut dies: Vec<Die> = Vec::new();
+        let mut open: Vec<u32> = Vec::new();
+        while !entries.is_empty() {
+            let offset = entries.next_offset().0;
+            let index = dies.len() as u32;
+            let Some(abbreviation) = entries.read_abbreviation().map_err(error)? else {
+                if let Some(parent) = open.pop() {
+                    dies[parent as usize].end = index;
+                }
+                continue;
+            };
+            entries.skip_attributes(abbreviation.attributes()).map_err(error)?;
+            let parent = open.last().copied().unwrap_or(0);
+            dies.push(Die { offset, tag: abbreviation.tag(), parent, end: index + 1 });
+            if abbreviation.has_children() {
+                open.push(index);
+            }
+        }
+        let end = dies.len() as u32;
+        for parent in open {
+            dies[parent as usize].end = end;
+        }
+        if dies.is_empty() {
+            return Err(error(gimli::Error::MissingUnitDie));
+        }
+        Ok(dies)
+    }
+}
+
+/// Strips a directory from the front of a path that lies below it.
+fn relative_to<'p>(directory: &str, path: &'p str) -> &'p str {
+    let directory = directory.trim_end_matches('/');
+    match path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')) {
+        Some(rest) if !directory.is_empty() && !rest.is_empty() => rest,
+        _ => path,
+    }
+}

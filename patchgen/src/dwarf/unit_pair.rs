@@ -1,0 +1,228 @@
+//! Compares what one compilation unit says about types in one build with what it says in the other.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::debug_info::DebugInfo;
+use super::layout::TypeLayout;
+use super::layout_diff::{self, Differences};
+use super::node::Node;
+use super::reach::TypeGraph;
+use super::type_names::{TypeKey, TypeNames};
+use super::unit::DieId;
+use super::unit_types::UnitTypes;
+use super::{DwarfError, LayoutChange, LayoutReport, PrototypeChange, VariableChange};
+
+/// The definitions of each name in all units that were read of one build.
+pub(super) type Pool<'p> = HashMap<&'p TypeKey, Vec<&'p TypeLayout>>;
+
+/// Units of one name. There are several if they were compiled from one source, or by link-time optimisation,
+/// which calls all its units `<artificial>`.
+#[derive(Default)]
+pub(super) struct Group<'d, 's> {
+    pub(super) types: UnitTypes,
+    /// Those of the given functions that lie in the units.
+    pub(super) functions: Vec<Function<'d, 's>>,
+}
+
+/// One of the given functions.
+pub(super) struct Function<'d, 's> {
+    pub(super) name: String,
+    /// What the debug information says of it, if anything.
+    pub(super) node: Option<Node<'d, 's>>,
+    /// Whether its code is described. That of thunks is not, nor that of copies which the compiler replaced
+    /// by a jump to, or the body of, an identical function. These are taken to touch everything in their unit.
+    pub(super) has_body: bool,
+}
+
+/// A group, and the build that it is of.
+#[derive(Clone, Copy)]
+pub(super) struct Build<'p, 'd, 's> {
+    pub(super) debug: &'d DebugInfo<'s>,
+    pub(super) group: &'p Group<'d, 's>,
+}
+
+impl Build<'_, '_, '_> {
+    fn first_die(&self, key: &TypeKey) -> Option<DieId> {
+        self.group.types.dies.get(key)?.first().copied()
+    }
+}
+
+/// The units of one name in both builds. A side is absent if none of the functions lies there.
+pub(super) struct Pair<'p, 'd, 'o, 'n> {
+    pub(super) old: Option<Build<'p, 'd, 'o>>,
+    pub(super) new: Option<Build<'p, 'd, 'n>>,
+}
+
+/// A type whose definitions differ.
+struct Difference<'p> {
+    key: &'p TypeKey,
+    layout: &'p TypeLayout,
+    differences: Differences,
+    functions: Vec<String>,
+    variables: Vec<String>,
+}
+
+impl<'p> Pair<'p, '_, '_, '_> {
+    /// Finds all differences. The pools serve types that one side does not define in these units.
+    pub(super) fn compare(
+        &self,
+        old_pool: &Pool<'p>,
+        new_pool: &Pool<'p>,
+    ) -> Result<LayoutReport, DwarfError> {
+        let mut different = self.differing_types(old_pool, new_pool);
+        if !different.is_empty() {
+            attribute(self.old, &mut different)?;
+            attribute(self.new, &mut different)?;
+        }
+        let changes = different.into_iter().map(Difference::into_change).collect();
+        let (variables, prototypes) = (self.differing_variables(), self.differing_prototypes()?);
+        Ok(LayoutReport { changes, variables, prototypes, ..LayoutReport::default() })
+    }
+
+    fn differing_types(&self, old_pool: &Pool<'p>, new_pool: &Pool<'p>) -> Vec<Difference<'p>> {
+        let old_layouts = self.old.map(|build| &build.group.types.layouts);
+        let new_layouts = self.new.map(|build| &build.group.types.layouts);
+        let keys: BTreeSet<&TypeKey> =
+            old_layouts.iter().chain(&new_layouts).flat_map(|map| map.keys()).collect();
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for key in keys {
+            let old_own = old_layouts.and_then(|map| map.get(key));
+            let new_own = new_layouts.and_then(|map| map.get(key));
+            let (old, new): (Vec<_>, Vec<_>) = match (old_own, new_own) {
+                (Some(old), Some(new)) => (old.iter().collect(), new.iter().collect()),
+                (Some(old), None) => (old.iter().collect(), elsewhere(new_pool, key, old)),
+                (None, Some(new)) => (elsewhere(old_pool, key, new), new.iter().collect()),
+                (None, None) => continue,
+            };
+            for (layout, differences) in unequal(&old, &new) {
+                // A type with several keys is reported once.
+                let entries = [self.old, self.new].map(|build| build.and_then(|build| build.first_die(key)));
+                if !matches!(key, TypeKey::Typedef(_)) || seen.insert(entries) {
+                    let (functions, variables) = (Vec::new(), Vec::new());
+                    found.push(Difference { key, layout, differences, functions, variables });
+                }
+            }
+        }
+        found
+    }
+
+    fn differing_variables(&self) -> Vec<VariableChange> {
+        let (Some(old), Some(new)) = (self.old, self.new) else { return Vec::new() };
+        let mut found = Vec::new();
+        for (name, before) in &old.group.types.variables {
+            let Some(after) = new.group.types.variables.get(name) else { continue };
+            let before: Vec<_> = before.iter().filter(|variable| variable.location.is_some()).collect();
+            let after: Vec<_> = after.iter().filter(|variable| variable.location.is_some()).collect();
+            let lost = before.iter().find(|old| after.iter().all(|new| new.type_name != old.type_name));
+            let come = after.iter().find(|new| before.iter().all(|old| old.type_name != new.type_name));
+            if let (Some(lost), Some(come)) = (lost, come) {
+                found.push(VariableChange {
+                    name: name.clone(),
+                    file: come.file.clone(),
+                    constant: lost.constant,
+                    old_type: lost.type_name.clone(),
+                    new_type: come.type_name.clone(),
+                });
+            }
+        }
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    fn differing_prototypes(&self) -> Result<Vec<PrototypeChange>, DwarfError> {
+        let (Some(old), Some(new)) = (self.old, self.new) else { return Ok(Vec::new()) };
+        let (mut old_names, mut new_names) = (TypeNames::new(old.debug), TypeNames::new(new.debug));
+        let mut found = Vec::new();
+        for function in &old.group.functions {
+            let name = &function.name;
+            let twin = new.group.functions.iter().find(|other| other.name == *name);
+            let Some((before, after)) = function.node.zip(twin.and_then(|twin| twin.node)) else { continue };
+            let (old, new) = (old_names.prototype(before, "")?, new_names.prototype(after, "")?);
+            if old != new {
+                found.push(PrototypeChange { function: name.clone(), file: after.decl_file()?, old, new });
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Difference<'_> {
+    fn into_change(self) -> LayoutChange {
+        let kinds = self.differences.kinds();
+        let type_name = match self.key {
+            TypeKey::Tag(name) => format!("{} {name}", self.layout.keyword),
+            TypeKey::Typedef(name) | TypeKey::Base(name) => name.clone(),
+        };
+        LayoutChange {
+            type_name,
+            kind: kinds[0],
+            kinds,
+            file: self.layout.file.clone(),
+            detail: self.differences.text(),
+            functions: self.functions,
+            variables: self.variables,
+        }
+    }
+}
+
+/// The definitions in other units that the same source file gives, for a type that these units do not define.
+/// A header's type is the same everywhere; a type that two source files define for themselves is not.
+fn elsewhere<'p>(pool: &Pool<'p>, key: &TypeKey, own: &[TypeLayout]) -> Vec<&'p TypeLayout> {
+    let same_file =
+        |layout: &&&TypeLayout| own.iter().any(|own| own.file.is_some() && own.file == layout.file);
+    pool.get(key).into_iter().flatten().filter(same_file).copied().collect()
+}
+
+/// Pairs the definitions that the other build does not have. Such a one without a partner is no difference:
+/// the type is new or gone.
+fn unequal<'p>(old: &[&'p TypeLayout], new: &[&'p TypeLayout]) -> Vec<(&'p TypeLayout, Differences)> {
+    let lost = old.iter().filter(|old| !new.contains(old));
+    let mut come: Vec<_> = new.iter().filter(|new| !old.contains(new)).collect();
+    let mut found = Vec::new();
+    for old in lost {
+        if come.is_empty() {
+            break;
+        }
+        let partner = come.iter().position(|new| new.file == old.file).unwrap_or(0);
+        let new = come.remove(partner);
+        let differences = layout_diff::compare(old, new);
+        // Equal apart from the order of members.
+        if !differences.is_empty() {
+            found.push((*new, differences));
+        }
+    }
+    found
+}
+
+/// Adds the functions and variables of one build to the types that they lead to.
+fn attribute(build: Option<Build<'_, '_, '_>>, different: &mut [Difference<'_>]) -> Result<(), DwarfError> {
+    let Some(Build { debug, group }) = build else { return Ok(()) };
+    let mut graph = TypeGraph::new(debug, &group.types);
+    let touched = |reached: &HashSet<_>, difference: &Difference<'_>| {
+        let dies = group.types.dies.get(difference.key);
+        dies.into_iter().flatten().any(|die| reached.contains(die))
+    };
+    for Function { name, node, has_body } in &group.functions {
+        let reached = match node {
+            Some(node) if *has_body => Some(graph.of_function(*node)?),
+            _ => None,
+        };
+        for difference in different.iter_mut() {
+            if reached.as_ref().is_none_or(|reached| touched(reached, difference)) {
+                difference.functions.push(name.clone());
+            }
+        }
+    }
+    for (name, variables) in &group.types.variables {
+        for variable in variables {
+            let reached = graph.of_variable(variable.die)?;
+            for difference in different.iter_mut() {
+                if touched(&reached, difference) {
+                    difference.variables.push(name.clone());
+                }
+            }
+        }
+    }
+    Ok(())
+}

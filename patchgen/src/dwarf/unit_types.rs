@@ -1,0 +1,161 @@
+//! All types and static variables that one compilation unit knows.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::DwarfError;
+use super::debug_info::DebugInfo;
+use super::layout::{self, TypeLayout};
+use super::node::Node;
+use super::type_names::{TypeKey, TypeNames, is_qualifier};
+use super::unit::{DieId, UnitId};
+use super::variables::{StaticLocation, block_path, static_location};
+
+/// What a unit, or several of one name, say about types.
+#[derive(Debug, Default)]
+pub(super) struct UnitTypes {
+    /// Definitions by name: several where one name means different things in different scopes.
+    pub(super) layouts: HashMap<TypeKey, Vec<TypeLayout>>,
+    /// All entries of types of a name; declarations too.
+    pub(super) dies: HashMap<TypeKey, Vec<DieId>>,
+    /// Variables with static storage by name, with the functions and blocks around them.
+    pub(super) variables: HashMap<String, Vec<StaticVariable>>,
+    /// Compilation units that types of this one are described in (link-time optimisation does that).
+    pub(super) referred: BTreeSet<UnitId>,
+}
+
+/// A variable with static storage, or the declaration of one elsewhere.
+#[derive(Debug, Clone)]
+pub(super) struct StaticVariable {
+    pub(super) die: DieId,
+    pub(super) type_name: String,
+    pub(super) constant: bool,
+    /// `None` for declarations.
+    pub(super) location: Option<StaticLocation>,
+    pub(super) file: Option<String>,
+}
+
+impl UnitTypes {
+    /// Reads a compilation unit, with the partial units that it imports or refers to.
+    pub(super) fn collect(debug: &DebugInfo<'_>, unit: UnitId) -> Result<Self, DwarfError> {
+        let mut types = Self::default();
+        let mut names = TypeNames::new(debug);
+        let mut queue = vec![unit];
+        let mut seen = BTreeSet::from([unit]);
+        while let Some(id) = queue.pop() {
+            let mut linked = types.read_unit(debug.root(id)?, &mut names)?;
+            linked.extend(names.units());
+            for link in linked {
+                if seen.insert(link) {
+                    match debug.root(link)?.tag() {
+                        gimli::DW_TAG_partial_unit => queue.push(link),
+                        gimli::DW_TAG_type_unit => return Err(DwarfError::TypeUnits),
+                        _ => {
+                            types.referred.insert(link);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(types)
+    }
+
+    /// Adds what another unit of the same name says.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (key, layouts) in other.layouts {
+            for layout in layouts {
+                self.add_layout(key.clone(), layout);
+            }
+        }
+        for (key, dies) in other.dies {
+            self.dies.entry(key).or_default().extend(dies);
+        }
+        for (name, variables) in other.variables {
+            self.variables.entry(name).or_default().extend(variables);
+        }
+        self.referred.extend(other.referred);
+    }
+
+    /// Reads the entries of one unit; gives the units that it imports.
+    fn read_unit<'d, 's>(
+        &mut self,
+        root: Node<'d, 's>,
+        names: &mut TypeNames<'d, 's>,
+    ) -> Result<Vec<UnitId>, DwarfError> {
+        let mut imports = Vec::new();
+        for node in root.subtree() {
+            match node.tag() {
+                gimli::DW_TAG_variable => self.read_variable(node, names)?,
+                gimli::DW_TAG_imported_unit => {
+                    let target = node.attributes()?.reference(gimli::DW_AT_import)?;
+                    imports.extend(target.map(|target| target.id().unit));
+                }
+                _ if layout::states_layout(node) => {
+                    let keys = names.type_keys(node)?;
+                    if keys.is_empty() {
+                        continue;
+                    }
+                    let layout = layout::read(node, names)?;
+                    for key in keys {
+                        self.dies.entry(key.clone()).or_default().push(node.id());
+                        if let Some(layout) = &layout {
+                            self.add_layout(key, layout.clone());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(imports)
+    }
+
+    fn add_layout(&mut self, key: TypeKey, layout: TypeLayout) {
+        let known = self.layouts.entry(key).or_default();
+        if !known.contains(&layout) {
+            known.push(layout);
+        }
+    }
+
+    fn read_variable<'d, 's>(
+        &mut self,
+        node: Node<'d, 's>,
+        names: &mut TypeNames<'d, 's>,
+    ) -> Result<(), DwarfError> {
+        let attributes = node.attributes()?;
+        let location = static_location(&attributes)?;
+        let declared = attributes.flag(gimli::DW_AT_declaration);
+        if (location.is_none() && !declared) || attributes.flag(gimli::DW_AT_artificial) {
+            return Ok(());
+        }
+        let Some(name) = node.qualified_name()? else { return Ok(()) };
+        let blocks = block_path(node.declaration()?)?;
+        let name = match blocks.get(1..) {
+            Some(inner) if !inner.is_empty() => format!("{name} in {}", blocks.join("")),
+            _ => name,
+        };
+        let target = node.type_node()?;
+        let variable = StaticVariable {
+            die: node.id(),
+            type_name: names.name(target)?.to_string(),
+            constant: is_constant(target)?,
+            location,
+            file: node.decl_file()?,
+        };
+        self.variables.entry(name).or_default().push(variable);
+        Ok(())
+    }
+}
+
+/// Whether a type, or the element of an array, is `const`.
+fn is_constant(of: Option<Node<'_, '_>>) -> Result<bool, DwarfError> {
+    let mut next = of;
+    while let Some(node) = next {
+        match node.tag() {
+            gimli::DW_TAG_const_type => return Ok(true),
+            gimli::DW_TAG_array_type | gimli::DW_TAG_typedef => {}
+            tag if is_qualifier(tag) => {}
+            _ => return Ok(false),
+        }
+        next = node.attributes()?.reference(gimli::DW_AT_type)?;
+    }
+    Ok(false)
+}

@@ -1,0 +1,342 @@
+//! Assembles a patch: works through the changed functions and everything new that they reach.
+
+use super::place::Placed;
+use super::{redirect, trampoline};
+use crate::code::Obstacle;
+use crate::diff::{Matching, Pair};
+use crate::image::{FunctionId, ObjectId};
+use crate::report::{Refusal, RefusalKind};
+use patchfile::decode::SecondReader;
+use patchfile::format::GATE_SYMBOL;
+use patchfile::{
+    CodeRange, Function, ImageRef, LinkAddr, Patch, Place, Relocation, RelocationKind, Section,
+    SectionContents, SectionKind, Sha256, Symbol, SymbolKind,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// A changed function and why it is one.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The function in the target.
+    pub old: FunctionId,
+    /// The function in the replacement.
+    pub new: FunctionId,
+    /// Reasons for people.
+    pub reasons: Vec<String>,
+}
+
+/// What a patch is made from.
+pub struct Input<'i, 'p, 'a> {
+    /// The two builds.
+    pub pair: &'i Pair<'p, 'a>,
+    /// Their correspondence.
+    pub matching: &'i Matching,
+    /// Functions to replace.
+    pub changes: &'i [Change],
+    /// Constants of the replacement whose contents are not those of the target's.
+    pub changed_constants: &'i BTreeSet<ObjectId>,
+}
+
+/// The result: a patch if nothing was refused.
+pub struct Emission {
+    /// The patch.
+    pub patch: Option<Patch>,
+    /// Why there is none.
+    pub refusals: Vec<Refusal>,
+    /// New functions that the patch contains.
+    pub new_functions: Vec<FunctionId>,
+    /// Changed functions that were refused, by new index.
+    pub refused: BTreeSet<FunctionId>,
+}
+
+pub(super) struct Builder<'i, 'p, 'a> {
+    pub(super) input: &'i Input<'i, 'p, 'a>,
+    pub(super) sections: Vec<Section>,
+    pub(super) symbols: Vec<Symbol>,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) refused: BTreeSet<FunctionId>,
+    pub(super) function_symbols: HashMap<(FunctionId, usize), usize>,
+    pub(super) object_symbols: HashMap<ObjectId, usize>,
+    pub(super) target_symbols: HashMap<(String, u64), usize>,
+    pub(super) constant_symbols: BTreeMap<(Vec<u8>, u64), usize>,
+    pub(super) slot_symbols: HashMap<u64, usize>,
+    pub(super) stub_symbols: HashMap<u64, usize>,
+    pub(super) carried: HashMap<u64, usize>,
+    pub(super) functions: VecDeque<FunctionId>,
+    pub(super) objects: VecDeque<ObjectId>,
+    pub(super) reader: SecondReader,
+    /// Stubs of the target by the slot they jump through.
+    pub(super) old_stubs: HashMap<u64, u64>,
+}
+
+/// Makes a patch of `input.changes`, or says why that cannot be done.
+pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
+    let old_stubs = input.pair.old.image.linkage.stubs.iter().map(|(stub, slot)| (*slot, *stub)).collect();
+    let builder = Builder {
+        input,
+        sections: Vec::new(),
+        symbols: Vec::new(),
+        refusals: Vec::new(),
+        refused: BTreeSet::new(),
+        function_symbols: HashMap::new(),
+        object_symbols: HashMap::new(),
+        target_symbols: HashMap::new(),
+        constant_symbols: BTreeMap::new(),
+        slot_symbols: HashMap::new(),
+        stub_symbols: HashMap::new(),
+        carried: HashMap::new(),
+        functions: VecDeque::new(),
+        objects: VecDeque::new(),
+        reader: SecondReader::new(),
+        old_stubs,
+    };
+    builder.run(generator)
+}
+
+impl Builder<'_, '_, '_> {
+    fn run(mut self, generator: &str) -> Emission {
+        let gate = self.gate();
+        let mut changes: Vec<&Change> = self.input.changes.iter().collect();
+        changes.sort_by_key(|change| self.input.pair.old.image.function(change.old).address());
+        let entries =
+            redirect::interior_targets(self.input.pair.old, changes.iter().map(|change| change.old));
+        let mut functions = Vec::new();
+        for change in changes {
+            if !self.check_obstacles(change.old, change.new) {
+                continue;
+            }
+            self.function(change.new);
+            if let Some(function) = self.changed_function(change, gate, &entries) {
+                functions.push(function);
+            }
+        }
+        let mut new_functions = Vec::new();
+        loop {
+            if let Some(id) = self.functions.pop_front() {
+                new_functions.push(id);
+                if self.check_new(id) {
+                    self.function(id);
+                }
+            } else if let Some(id) = self.objects.pop_front() {
+                self.object(id);
+            } else {
+                break;
+            }
+        }
+        new_functions.sort_by(|a, b| self.new_name(*a).cmp(self.new_name(*b)));
+        for id in &new_functions {
+            if let Some(symbol) = self.function_symbols.get(&(*id, 0)) {
+                functions.push(self.new_function(*id, *symbol));
+            }
+        }
+        self.refusals.sort_by(|a, b| (a.kind, &a.subject, &a.detail).cmp(&(b.kind, &b.subject, &b.detail)));
+        self.refusals.dedup();
+        let patch = (self.refusals.is_empty() && !functions.is_empty()).then(|| Patch {
+            target: image_ref(&self.input.pair.old.image),
+            replacement: image_ref(&self.input.pair.new.image),
+            generator: generator.to_owned(),
+            functions,
+            sections: self.sections,
+            symbols: self.symbols,
+            gate,
+        });
+        Emission { patch, refusals: self.refusals, new_functions, refused: self.refused }
+    }
+
+    fn new_name(&self, id: FunctionId) -> &str {
+        &self.input.pair.new.image.function(id).name
+    }
+
+    pub(super) fn refuse(&mut self, kind: RefusalKind, subject: &str, detail: String, function: FunctionId) {
+        self.refused.insert(function);
+        let name = self.new_name(function).to_owned();
+        self.refusals.push(Refusal { kind, subject: subject.to_owned(), detail, functions: vec![name] });
+    }
+
+    /// One closed gate for the whole patch, in a cache line of its own.
+    fn gate(&mut self) -> usize {
+        let section = self.sections.len();
+        self.sections.push(Section {
+            name: ".rodata.gate".to_owned(),
+            kind: SectionKind::ReadOnly,
+            align: 64,
+            contents: SectionContents::Bytes(vec![0; 64]),
+            relocations: Vec::new(),
+        });
+        self.symbol(GATE_SYMBOL.to_owned(), Place::Patch { section, offset: 0 }, 1, SymbolKind::Object)
+    }
+
+    pub(super) fn symbol(&mut self, name: String, place: Place, size: u64, kind: SymbolKind) -> usize {
+        self.symbols.push(Symbol { name, place, size, kind });
+        self.symbols.len() - 1
+    }
+
+    /// A symbol for a place in the target.
+    pub(super) fn target_symbol(&mut self, name: &str, address: u64, kind: SymbolKind) -> usize {
+        if let Some(symbol) = self.target_symbols.get(&(name.to_owned(), address)) {
+            return *symbol;
+        }
+        let symbol = self.symbol(name.to_owned(), Place::Target(LinkAddr(address)), 0, kind);
+        self.target_symbols.insert((name.to_owned(), address), symbol);
+        symbol
+    }
+
+    fn check_obstacles(&mut self, old: FunctionId, new: FunctionId) -> bool {
+        let pair = self.input.pair;
+        let name = self.new_name(new).to_owned();
+        let old_function = pair.old.image.function(old);
+        if !old_function.sized || !pair.new.image.function(new).sized {
+            let detail = "it has no size in the symbol table (hand-written assembly?)".to_owned();
+            self.refuse(RefusalKind::NotAFunction, &name, detail, new);
+            return false;
+        }
+        if old_function.ifunc || pair.new.image.function(new).ifunc {
+            let detail = "it is the resolver of an IFUNC, which has run already".to_owned();
+            self.refuse(RefusalKind::NotAFunction, &name, detail, new);
+            return false;
+        }
+        let old_code = pair.old.code(old);
+        let undecodable =
+            old_code.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Undecodable { .. }));
+        if undecodable {
+            let detail = "the target's version holds bytes that are no instruction".to_owned();
+            self.refuse(RefusalKind::Undecodable, &name, detail, new);
+            return false;
+        }
+        self.check_new(new)
+    }
+
+    /// Refuses what stands in the way of copying a function of the replacement.
+    fn check_new(&mut self, id: FunctionId) -> bool {
+        let pair = self.input.pair;
+        let name = self.new_name(id).to_owned();
+        let same_tls = pair.old.image.tls == pair.new.image.tls;
+        let obstacles = pair.new.code(id).obstacles.clone();
+        let mut clear = true;
+        for obstacle in obstacles {
+            let (kind, detail) = match obstacle {
+                Obstacle::ThreadLocal { .. } if same_tls && pair.new.image.tls_is_fixed => continue,
+                Obstacle::ThreadLocal { address } => (
+                    RefusalKind::ThreadLocal,
+                    format!(
+                        "the thread-local access at {address:#x} is a plain number, and the layout of thread-local \
+                         storage is not the same in both builds"
+                    ),
+                ),
+                Obstacle::Undecodable { address } => {
+                    (RefusalKind::Undecodable, format!("the bytes at {address:#x} are no instruction"))
+                }
+                Obstacle::IndirectJump { address } => (
+                    RefusalKind::JumpTable,
+                    format!("the jump table of the indirect jump at {address:#x} is not understood"),
+                ),
+                Obstacle::MaybeAddress { address, value } => (
+                    RefusalKind::MaybeAddress,
+                    format!(
+                        "{value:#x} in the instruction at {address:#x} may be an address or a number; link with \
+                         -Wl,--emit-relocs or as PIE"
+                    ),
+                ),
+            };
+            self.refuse(kind, &name, detail, id);
+            clear = false;
+        }
+        clear
+    }
+
+    /// The function table's entry of a changed function, its redirect and its trampoline.
+    fn changed_function(
+        &mut self,
+        change: &Change,
+        gate: usize,
+        entries: &redirect::InteriorTargets,
+    ) -> Option<Function> {
+        let pair = self.input.pair;
+        let old = pair.old.image.function(change.old);
+        let symbol = *self.function_symbols.get(&(change.new, 0))?;
+        let plan = match redirect::plan(pair.old, change.old, entries) {
+            Ok(plan) => plan,
+            Err((kind, detail)) => {
+                self.refuse(kind, &old.name, detail, change.new);
+                return None;
+            }
+        };
+        let code = match trampoline::make(self, change.old, &plan, gate, symbol) {
+            Ok(code) => code,
+            Err(detail) => {
+                self.refuse(RefusalKind::EntryNotMovable, &old.name, detail, change.new);
+                return None;
+            }
+        };
+        let trampoline =
+            self.text(format!("{}@trampoline", old.name), code.bytes, 16, code.relocations, change.new);
+        let ranges = old.parts.iter().map(|part| CodeRange {
+            address: LinkAddr(part.start),
+            size: part.end - part.start,
+            sha256: Sha256::of(pair.old.image.bytes(part.clone()).unwrap_or_default()),
+        });
+        let new = pair.new.image.function(change.new);
+        Some(Function {
+            name: old.name.clone(),
+            source: old.source.as_ref().map(|source| source.to_string()),
+            change: patchfile::Change::Changed,
+            reasons: change.reasons.clone(),
+            symbol,
+            new_size: new.size(),
+            old: ranges.collect(),
+            redirect: Some(plan.redirect(trampoline)),
+        })
+    }
+
+    fn new_function(&self, id: FunctionId, symbol: usize) -> Function {
+        let function = self.input.pair.new.image.function(id);
+        Function {
+            name: function.name.clone(),
+            source: function.source.as_ref().map(|source| source.to_string()),
+            change: patchfile::Change::New,
+            reasons: vec!["reached from changed code".to_owned()],
+            symbol,
+            new_size: function.size(),
+            old: Vec::new(),
+            redirect: None,
+        }
+    }
+
+    /// Adds a text section with one symbol; refuses code that the second disassembler reads differently.
+    pub(super) fn text(
+        &mut self,
+        name: String,
+        bytes: Vec<u8>,
+        align: u64,
+        relocations: Vec<Relocation>,
+        function: FunctionId,
+    ) -> usize {
+        if let Err(disagreement) = self.reader.check(&bytes, 0) {
+            self.refuse(RefusalKind::Undecodable, &name, disagreement.to_string(), function);
+        }
+        let section = self.sections.len();
+        let size = bytes.len() as u64;
+        self.sections.push(Section {
+            name: format!(".text.{name}"),
+            kind: SectionKind::Text,
+            align,
+            contents: SectionContents::Bytes(bytes),
+            relocations,
+        });
+        self.symbol(name, Place::Patch { section, offset: 0 }, size, SymbolKind::Function)
+    }
+}
+
+/// A rip-relative field at `offset` of an instruction that ends at `end`.
+pub(super) fn pc_relative(offset: u64, end: u64, to: Placed) -> Relocation {
+    Relocation {
+        offset,
+        kind: RelocationKind::Pc32,
+        symbol: to.symbol,
+        addend: to.offset - (end as i64 - offset as i64),
+    }
+}
+
+fn image_ref(image: &crate::image::Image<'_>) -> ImageRef {
+    ImageRef { name: image.name.clone(), build_id: image.build_id.clone() }
+}

@@ -1,0 +1,165 @@
+//! Copies functions of the replacement into the patch, with a relocation for every reference.
+
+use super::builder::{Builder, pc_relative};
+use super::data::alignment_of;
+use super::place::{NoPlace, Placed};
+use crate::code::{Form, JumpTable, Reference};
+use crate::image::FunctionId;
+use crate::report::RefusalKind;
+use object::elf;
+use patchfile::format::NEAR_JUMP_LEN;
+use patchfile::{Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, SymbolKind};
+use std::collections::HashMap;
+
+/// Least alignment of copied code, that of functions under -O2 (gcc, "-falign-functions").
+const MIN_CODE_ALIGN: u64 = 16;
+
+impl Builder<'_, '_, '_> {
+    /// Makes a section and a symbol for each part of a function. [`Builder::function`] fills them.
+    pub(super) fn declare_parts(&mut self, id: FunctionId) {
+        if self.function_symbols.contains_key(&(id, 0)) {
+            return;
+        }
+        let function = self.input.pair.new.image.function(id).clone();
+        for (part, range) in function.parts.iter().enumerate() {
+            let name = if part == 0 { function.name.clone() } else { format!("{}.cold", function.name) };
+            let section = self.sections.len();
+            let size = range.end - range.start;
+            self.sections.push(Section {
+                name: format!(".text.{name}"),
+                kind: SectionKind::Text,
+                align: alignment_of(range.start).max(MIN_CODE_ALIGN),
+                contents: SectionContents::Bytes(vec![0xcc; size as usize]),
+                relocations: Vec::new(),
+            });
+            let symbol = self.symbol(name, Place::Patch { section, offset: 0 }, size, SymbolKind::Function);
+            self.function_symbols.insert((id, part), symbol);
+        }
+    }
+
+    /// Copies the code of a function.
+    pub(super) fn function(&mut self, id: FunctionId) {
+        self.declare_parts(id);
+        let program = self.input.pair.new;
+        let function = program.image.function(id).clone();
+        let code = program.code(id);
+        let mut tables: HashMap<u64, usize> = HashMap::new();
+        for table in &code.tables {
+            let symbol = self.jump_table(id, table);
+            tables.insert(table.address, symbol);
+        }
+        for (part, range) in function.parts.iter().enumerate() {
+            let Some(bytes) = program.image.bytes(range.clone()) else { continue };
+            if let Err(disagreement) = self.reader.check(bytes, range.start) {
+                self.refuse(RefusalKind::Undecodable, &function.name, disagreement.to_string(), id);
+                continue;
+            }
+            let mut out =
+                CodeCopy { bytes: bytes.to_vec(), relocations: Vec::new(), veneers: HashMap::new() };
+            for reference in code.references.iter().filter(|reference| usize::from(reference.part) == part) {
+                let placed = match tables.get(&reference.target) {
+                    Some(table) => Ok(Placed { symbol: *table, offset: 0 }),
+                    None => {
+                        let referent = program.image.resolve(reference.target, reference.base);
+                        self.place(Some(id), &referent, reference.usage)
+                    }
+                };
+                let result = placed.and_then(|placed| out.relocate(reference, placed, &function.name));
+                if let Err(NoPlace { kind, subject, detail }) = result {
+                    let at = range.start + u64::from(reference.offset);
+                    self.refuse(kind, &subject, format!("{detail} (used at {at:#x})"), id);
+                }
+            }
+            let symbol = self.function_symbols[&(id, part)];
+            let Place::Patch { section, .. } = self.symbols[symbol].place else { continue };
+            out.relocations.sort_by_key(|relocation| relocation.offset);
+            self.symbols[symbol].size = out.bytes.len() as u64;
+            self.sections[section].contents = SectionContents::Bytes(out.bytes);
+            self.sections[section].relocations = out.relocations;
+        }
+    }
+
+    /// Copies a jump table beside its function, leading to the copied code.
+    fn jump_table(&mut self, id: FunctionId, table: &JumpTable) -> usize {
+        let size = table.entry_size();
+        let mut relocations = Vec::new();
+        for (index, (part, offset)) in table.entries.iter().enumerate() {
+            let at = index as u64 * size;
+            let symbol = self.part_symbol(id, usize::from(*part));
+            relocations.push(if table.absolute {
+                Relocation { offset: at, kind: RelocationKind::Abs64, symbol, addend: i64::from(*offset) }
+            } else {
+                // An entry is the distance from the table's start: target - table = target - entry + at.
+                let addend = i64::from(*offset) + at as i64;
+                Relocation { offset: at, kind: RelocationKind::Pc32, symbol, addend }
+            });
+        }
+        let name = self.input.pair.new.image.function(id).name.clone();
+        let bytes = vec![0; table.entries.len() * size as usize];
+        self.read_only(format!(".rodata.{name}.table"), format!("{name}.table"), bytes, size, relocations)
+    }
+}
+
+struct CodeCopy {
+    bytes: Vec<u8>,
+    relocations: Vec<Relocation>,
+    /// Near jumps behind the code, for short branches that leave it, by where they lead.
+    veneers: HashMap<(usize, i64), u64>,
+}
+
+impl CodeCopy {
+    fn relocate(&mut self, reference: &Reference, to: Placed, name: &str) -> Result<(), NoPlace> {
+        let (offset, end) = (u64::from(reference.offset), u64::from(reference.end));
+        match (reference.form, reference.width) {
+            (Form::Branch { .. }, 1) => return self.short_branch(offset, end, to, name),
+            (Form::Branch { .. } | Form::RipRelative, _) => {
+                self.relocations.push(pc_relative(offset, end, to))
+            }
+            (Form::Absolute { kind }, _) => {
+                let kind = if kind == elf::R_X86_64_64.0 {
+                    RelocationKind::Abs64
+                } else if kind == elf::R_X86_64_32.0 {
+                    RelocationKind::Abs32
+                } else if kind == elf::R_X86_64_32S.0 {
+                    RelocationKind::Abs32S
+                } else {
+                    return Err(NoPlace {
+                        kind: RefusalKind::UnknownReference,
+                        subject: name.to_owned(),
+                        detail: format!("relocation type {kind} in code is not supported"),
+                    });
+                };
+                self.relocations.push(Relocation { offset, kind, symbol: to.symbol, addend: to.offset });
+            }
+        }
+        let field = offset as usize..offset as usize + usize::from(reference.width);
+        self.bytes[field].fill(0);
+        Ok(())
+    }
+
+    /// A two-byte branch that leaves the function cannot reach anything in the process: it goes to a near jump
+    /// behind the code.
+    fn short_branch(&mut self, offset: u64, end: u64, to: Placed, name: &str) -> Result<(), NoPlace> {
+        let veneer = match self.veneers.get(&(to.symbol, to.offset)) {
+            Some(veneer) => *veneer,
+            None => {
+                let veneer = self.bytes.len() as u64;
+                self.bytes.extend_from_slice(&[0xe9, 0, 0, 0, 0]);
+                self.relocations.push(pc_relative(veneer + 1, veneer + NEAR_JUMP_LEN as u64, to));
+                self.veneers.insert((to.symbol, to.offset), veneer);
+                veneer
+            }
+        };
+        match i8::try_from(veneer as i64 - end as i64) {
+            Ok(distance) => {
+                self.bytes[offset as usize] = distance.to_le_bytes()[0];
+                Ok(())
+            }
+            Err(_) => Err(NoPlace {
+                kind: RefusalKind::ShortBranch,
+                subject: name.to_owned(),
+                detail: "a short branch leaves the function too far from its end".to_owned(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! From the difference to a patch: extraction of changed code with all its references, redirects, trampolines.
+
+mod builder;
+mod data;
+mod delta;
+mod functions;
+mod place;
+mod redirect;
+mod trampoline;
+
+pub use builder::{Change, Emission, Input, emit};
+pub(crate) use redirect::padding_len;

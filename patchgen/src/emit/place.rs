@@ -1,0 +1,317 @@
+//! Where a reference of the replacement leads in the patched process: a place in the target or in the patch.
+
+use super::builder::{Builder, pc_relative};
+use crate::code::Use;
+use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
+use crate::report::RefusalKind;
+use patchfile::{Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, SymbolKind};
+
+/// A symbol of the patch and a distance from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub(super) symbol: usize,
+    pub(super) offset: i64,
+}
+
+/// Why a reference has no certain place.
+pub(super) struct NoPlace {
+    pub(super) kind: RefusalKind,
+    pub(super) subject: String,
+    pub(super) detail: String,
+}
+
+fn no<T>(kind: RefusalKind, subject: impl Into<String>, detail: impl Into<String>) -> Result<T, NoPlace> {
+    Err(NoPlace { kind, subject: subject.into(), detail: detail.into() })
+}
+
+/// Whoever refers: the function that does, if one does; a data object has none.
+pub(super) type User = Option<FunctionId>;
+
+impl Builder<'_, '_, '_> {
+    /// The place of `referent`, an address in the replacement. New functions and objects are taken into the patch.
+    pub(super) fn place(&mut self, user: User, referent: &Referent, usage: Use) -> Result<Placed, NoPlace> {
+        match referent {
+            Referent::Code { function, part, offset } => self.place_code(user, *function, *part, *offset),
+            Referent::Stub { slot } => self.place_stub(*slot),
+            Referent::Slot { address } => self.place_slot(*address),
+            Referent::Object { id, offset, ends_here } => self.place_object(user, *id, *offset, *ends_here),
+            Referent::Constant { address, ends_here } => {
+                self.place_constant(user, *address, *ends_here, usage)
+            }
+            Referent::Unnamed { address } => no(
+                RefusalKind::UnknownReference,
+                format!("{address:#x}"),
+                "there is no named object at this address",
+            ),
+            Referent::Outside { address } => {
+                no(RefusalKind::UnknownReference, format!("{address:#x}"), "this address is not in the image")
+            }
+        }
+    }
+
+    fn place_code(
+        &mut self,
+        user: User,
+        id: FunctionId,
+        part: usize,
+        offset: u64,
+    ) -> Result<Placed, NoPlace> {
+        let image = &self.input.pair.new.image;
+        if user == Some(id) && (part, offset) != (0, 0) {
+            return Ok(Placed { symbol: self.part_symbol(id, part), offset: offset as i64 });
+        }
+        let function = image.function(id);
+        if (part, offset) != (0, 0) {
+            let detail = format!("a reference leads {offset:#x} bytes into it, not to its entry");
+            return no(RefusalKind::InteriorReference, &function.name, detail);
+        }
+        // A function keeps its old address as identity, and calls go where the latest patch redirects them.
+        if let Some(old) = self.input.matching.old_function(id) {
+            let old = self.input.pair.old.image.function(old);
+            let symbol = self.target_symbol(&old.name, old.address(), SymbolKind::Function);
+            return Ok(Placed { symbol, offset: 0 });
+        }
+        Ok(Placed { symbol: self.part_symbol(id, 0), offset: 0 })
+    }
+
+    /// The symbol of a function's part in the patch. A function that is met for the first time is queued.
+    pub(super) fn part_symbol(&mut self, id: FunctionId, part: usize) -> usize {
+        if let Some(symbol) = self.function_symbols.get(&(id, part)) {
+            return *symbol;
+        }
+        if self.input.matching.old_function(id).is_none() {
+            self.functions.push_back(id);
+        }
+        self.declare_parts(id);
+        self.function_symbols[&(id, part)]
+    }
+
+    /// A PLT stub: the target's, or a new one that jumps through the target's GOT slot.
+    fn place_stub(&mut self, slot: u64) -> Result<Placed, NoPlace> {
+        let Some(old_slot) = self.old_slot(slot)? else {
+            return no(
+                RefusalKind::NewImport,
+                self.import_name(slot),
+                "the target does not import this symbol",
+            );
+        };
+        let name = self.import_name(slot);
+        if let Some(stub) = self.old_stubs.get(&old_slot).copied() {
+            let symbol = self.target_symbol(&format!("{name}@plt"), stub, SymbolKind::Function);
+            return Ok(Placed { symbol, offset: 0 });
+        }
+        if let Some(symbol) = self.stub_symbols.get(&old_slot) {
+            return Ok(Placed { symbol: *symbol, offset: 0 });
+        }
+        let got = self.target_symbol(&format!("{name}@got"), old_slot, SymbolKind::Object);
+        // jmp *slot(%rip)
+        let relocation = pc_relative(2, 6, Placed { symbol: got, offset: 0 });
+        let section = self.sections.len();
+        self.sections.push(Section {
+            name: format!(".text.plt.{name}"),
+            kind: SectionKind::Text,
+            align: 8,
+            contents: SectionContents::Bytes(vec![0xff, 0x25, 0, 0, 0, 0]),
+            relocations: vec![relocation],
+        });
+        let place = Place::Patch { section, offset: 0 };
+        let symbol = self.symbol(format!("{name}@plt"), place, 6, SymbolKind::Function);
+        self.stub_symbols.insert(old_slot, symbol);
+        Ok(Placed { symbol, offset: 0 })
+    }
+
+    fn import_name(&self, slot: u64) -> String {
+        match self.input.pair.new.image.slot(slot) {
+            Some(Slot::Dynamic(Pointer::Symbol { name, .. } | Pointer::ThreadLocal { name, .. })) => name,
+            Some(Slot::Dynamic(Pointer::Resolved(address) | Pointer::Address(address))) => {
+                match self.input.pair.new.image.function_at(address) {
+                    Some((id, ..)) => self.input.pair.new.image.function(id).name.clone(),
+                    None => format!("{address:#x}"),
+                }
+            }
+            _ => format!("slot_{slot:x}"),
+        }
+    }
+
+    /// The target's GOT slot that the dynamic linker fills with the same symbol.
+    fn old_slot(&self, slot: u64) -> Result<Option<u64>, NoPlace> {
+        let (old, new) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        let pointer = match new.slot(slot) {
+            Some(Slot::Dynamic(pointer)) => pointer,
+            _ => return Ok(None),
+        };
+        let wanted = match pointer {
+            Pointer::Symbol { .. } => pointer,
+            Pointer::Resolved(address) => {
+                let resolver =
+                    new.function_at(address).and_then(|(id, ..)| self.input.matching.old_function(id));
+                match resolver {
+                    Some(resolver) => Pointer::Resolved(old.function(resolver).address()),
+                    None => return Ok(None),
+                }
+            }
+            Pointer::ThreadLocal { ref name, .. } => {
+                if name.is_empty() && old.tls != new.tls {
+                    let detail = "the layout of thread-local storage is not the same in both builds";
+                    return no(RefusalKind::ThreadLocal, self.import_name(slot), detail);
+                }
+                pointer
+            }
+            _ => return Ok(None),
+        };
+        Ok(old.slot_for(&wanted))
+    }
+
+    /// A GOT slot: the target's if the dynamic linker fills it, else one of the patch's own.
+    fn place_slot(&mut self, address: u64) -> Result<Placed, NoPlace> {
+        let own = match self.input.pair.new.image.slot(address) {
+            Some(Slot::Dynamic(Pointer::Address(to))) => Some(to),
+            Some(Slot::Constant(value)) if self.input.pair.new.image.section_at(value).is_some() => {
+                Some(value)
+            }
+            Some(Slot::Dynamic(_)) => None,
+            _ => {
+                return no(
+                    RefusalKind::UnknownReference,
+                    format!("{address:#x}"),
+                    "this GOT slot holds a number",
+                );
+            }
+        };
+        let Some(to) = own else {
+            let name = self.import_name(address);
+            return match self.old_slot(address)? {
+                Some(slot) => {
+                    let symbol = self.target_symbol(&format!("{name}@got"), slot, SymbolKind::Object);
+                    Ok(Placed { symbol, offset: 0 })
+                }
+                None => no(RefusalKind::NewImport, name, "the target does not import this symbol"),
+            };
+        };
+        if let Some(symbol) = self.slot_symbols.get(&address) {
+            return Ok(Placed { symbol: *symbol, offset: 0 });
+        }
+        let referent = self.input.pair.new.image.resolve(to, None);
+        let placed = self.place(None, &referent, Use::Address)?;
+        let name = format!("{}@got", self.symbols[placed.symbol].name);
+        let relocation = Relocation {
+            offset: 0,
+            kind: RelocationKind::Abs64,
+            symbol: placed.symbol,
+            addend: placed.offset,
+        };
+        let symbol = self.read_only(format!(".rodata.got.{to:x}"), name, vec![0; 8], 8, vec![relocation]);
+        self.slot_symbols.insert(address, symbol);
+        Ok(Placed { symbol, offset: 0 })
+    }
+
+    fn place_object(
+        &mut self,
+        user: User,
+        id: ObjectId,
+        offset: i64,
+        ends_here: Option<ObjectId>,
+    ) -> Result<Placed, NoPlace> {
+        let (old_image, new_image) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        let object = new_image.object(id);
+        let name = object.name.clone();
+        if self.input.matching.is_ambiguous(id) {
+            let detail = "several variables of this name exist and nothing tells which one this is";
+            return no(RefusalKind::AmbiguousVariable, name, detail);
+        }
+        let counterpart = self.input.matching.old_object(id);
+        if let Some(old) = counterpart.filter(|_| !self.input.changed_constants.contains(&id)) {
+            let old = old_image.object(old);
+            let address = old.range.start;
+            if let Some(before) = ends_here {
+                let other =
+                    self.input.matching.old_object(before).map(|before| old_image.object(before).range.end);
+                if other != Some(address) {
+                    let detail = format!(
+                        "an address may mean its start or the end of `{}`, which do not meet in the target",
+                        new_image.object(before).name
+                    );
+                    return no(RefusalKind::AmbiguousReference, name, detail);
+                }
+            }
+            let symbol = self.target_symbol(&name, address, SymbolKind::Object);
+            return Ok(Placed { symbol, offset });
+        }
+        self.check_end(user, ends_here, &name)?;
+        if let Some(symbol) = self.object_symbols.get(&id) {
+            return Ok(Placed { symbol: *symbol, offset });
+        }
+        self.objects.push_back(id);
+        let symbol = self.declare_object(id);
+        Ok(Placed { symbol, offset })
+    }
+
+    /// Refuses an address at the end of an object that the same function uses: it may mean that end.
+    fn check_end(&self, user: User, ends_here: Option<ObjectId>, name: &str) -> Result<(), NoPlace> {
+        let (Some(user), Some(before)) = (user, ends_here) else { return Ok(()) };
+        let image = &self.input.pair.new.image;
+        let code = self.input.pair.new.code(user);
+        let used = code.references.iter().any(|reference| {
+            matches!(image.resolve(reference.target, reference.base),
+                Referent::Object { id, .. } if image.object(id).range == image.object(before).range)
+        });
+        if used {
+            let detail =
+                format!("an address may mean its start or the end of `{}`", image.object(before).name);
+            return no(RefusalKind::AmbiguousReference, name, detail);
+        }
+        Ok(())
+    }
+
+    fn place_constant(
+        &mut self,
+        user: User,
+        address: u64,
+        ends_here: Option<ObjectId>,
+        usage: Use,
+    ) -> Result<Placed, NoPlace> {
+        let subject = format!("unnamed constant at {address:#x}");
+        self.check_end(user, ends_here, &subject)?;
+        let image = &self.input.pair.new.image;
+        let no_bytes = || NoPlace {
+            kind: RefusalKind::UnknownReference,
+            subject: subject.clone(),
+            detail: "it has no contents in the file".to_owned(),
+        };
+        if let Use::Read(size) = usage {
+            let end = address + u64::from(size);
+            let bytes = image.bytes(address..end).ok_or_else(no_bytes)?.to_vec();
+            if crate::diff::data_pointers(image, address..end).is_empty() {
+                let align = u64::from(size).next_power_of_two().min(64);
+                return Ok(Placed { symbol: self.constant(bytes, align), offset: 0 });
+            }
+        }
+        match self.input.pair.new.constant(address).ok_or_else(no_bytes)? {
+            (Extent::Text(_), text) => {
+                if let Some(old) = user.and_then(|user| self.old_text(user, text)) {
+                    let symbol = self.target_symbol(&format!("text_{old:x}"), old, SymbolKind::Object);
+                    return Ok(Placed { symbol, offset: 0 });
+                }
+                let text = text.to_vec();
+                Ok(Placed { symbol: self.constant(text, 1), offset: 0 })
+            }
+            (Extent::AtMost(len), _) => {
+                if !crate::diff::data_pointers(image, address..address + len).is_empty() {
+                    let detail = "it holds pointers and its extent is not known";
+                    return no(RefusalKind::UnknownReference, subject, detail);
+                }
+                self.carry(address)
+            }
+        }
+    }
+
+    /// The address of the same string in the target, if the function's old version uses it too.
+    fn old_text(&self, user: FunctionId, text: &[u8]) -> Option<u64> {
+        let old = self.input.matching.old_function(user)?;
+        let program = self.input.pair.old;
+        program.code(old).references.iter().map(|reference| reference.target).find(|target| {
+            matches!(program.image.resolve(*target, None), Referent::Constant { .. })
+                && matches!(program.constant(*target), Some((Extent::Text(_), other)) if other == text)
+        })
+    }
+}

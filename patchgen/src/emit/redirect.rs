@@ -1,0 +1,196 @@
+//! Where the jump at a function's entry goes.
+//!
+//! The jump is one write within one page, overwrites whole instructions or padding, and no branch leads into its
+//! bytes. It stands behind `endbr64` where that is possible, so that indirect branches still land on it.
+
+use crate::code::Program;
+use crate::image::{Access, FunctionId, Pointer};
+use crate::report::RefusalKind;
+use patchfile::format::{NEAR_JUMP_LEN, PAGE_SIZE, SHORT_JUMP_LEN};
+use patchfile::{LinkAddr, Redirect, RedirectKind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// `endbr64` (SDM, volume 2).
+const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+
+/// How far a short jump reaches, back and forth from its end.
+const SHORT_REACH: Range<i64> = -128..128;
+
+/// Addresses inside functions that other code or data refers to, by function.
+pub(super) type InteriorTargets = BTreeMap<FunctionId, BTreeSet<u64>>;
+
+/// Collects references into the middle of `functions`, from anywhere in the program.
+pub(super) fn interior_targets(
+    program: &Program<'_>,
+    functions: impl Iterator<Item = FunctionId>,
+) -> InteriorTargets {
+    let wanted: BTreeSet<FunctionId> = functions.collect();
+    let mut ranges: Vec<(Range<u64>, FunctionId)> = Vec::new();
+    for id in &wanted {
+        let body = program.image.function(*id).parts[0].clone();
+        // Redirects may reach into the padding behind the body.
+        ranges.push((body.start + 1..body.end + NEAR_JUMP_LEN as u64, *id));
+    }
+    ranges.sort_by_key(|(range, _)| range.start);
+    let mut found = InteriorTargets::new();
+    let mut add = |target: u64| {
+        let after = ranges.partition_point(|(range, _)| range.start <= target);
+        for (range, id) in ranges[..after].iter().rev().take(2) {
+            if range.contains(&target) {
+                found.entry(*id).or_default().insert(target);
+            }
+        }
+    };
+    for reference in program.code.iter().flat_map(|code| &code.references) {
+        add(reference.target);
+    }
+    for (_, pointer) in &program.image.linkage.pointers {
+        if let Pointer::Address(address) = pointer {
+            add(*address);
+        }
+    }
+    found
+}
+
+/// A place and form for the redirect of one function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Address of the jump.
+    pub(super) site: u64,
+    /// The bytes that it overwrites.
+    pub(super) original: Vec<u8>,
+    /// Where the near jump stands if the one at the entry is short.
+    pub(super) island: Option<(u64, Vec<u8>)>,
+    /// A branch of the function leads to the site or to the `endbr64` before it.
+    pub(super) back_edge: bool,
+}
+
+impl Plan {
+    pub(super) fn redirect(&self, trampoline: usize) -> Redirect {
+        let kind = match &self.island {
+            None => RedirectKind::Near,
+            Some((island, original)) => {
+                RedirectKind::Short { island: LinkAddr(*island), original: original.clone() }
+            }
+        };
+        Redirect {
+            site: LinkAddr(self.site),
+            kind,
+            original: self.original.clone(),
+            trampoline,
+            back_edge: self.back_edge,
+        }
+    }
+}
+
+fn in_one_page(address: u64, len: usize) -> bool {
+    address % PAGE_SIZE + len as u64 <= PAGE_SIZE
+}
+
+/// Finds a place for the redirect of `id`.
+pub(super) fn plan(
+    program: &Program<'_>,
+    id: FunctionId,
+    entries: &InteriorTargets,
+) -> Result<Plan, (RefusalKind, String)> {
+    let function = program.image.function(id);
+    let body = function.parts[0].clone();
+    let mut targets: BTreeSet<u64> = entries.get(&id).cloned().unwrap_or_default();
+    let own = program.code(id).branch_targets.iter().filter(|(part, _)| *part == 0);
+    targets.extend(own.map(|(_, offset)| body.start + u64::from(*offset)));
+
+    let bytes = program.image.bytes(body.clone()).unwrap_or_default();
+    let sites: &[u64] = if bytes.starts_with(&ENDBR64) { &[4, 0] } else { &[0] };
+    let free = padding_after(program, body.end);
+    let mut into_entry = None;
+    for (len, short) in [(NEAR_JUMP_LEN, false), (SHORT_JUMP_LEN, true)] {
+        for site in sites.iter().map(|offset| body.start + offset) {
+            let end = site + len as u64;
+            if site >= body.end || end > free.end || !in_one_page(site, len) {
+                continue;
+            }
+            if let Some(target) = targets.range(site + 1..end).next() {
+                into_entry = Some(*target);
+                continue;
+            }
+            let island = if short {
+                match find_island(program, &body, site) {
+                    Some(island) => Some(island),
+                    None => continue,
+                }
+            } else {
+                None
+            };
+            let original = program.image.bytes(site..end).unwrap_or_default().to_vec();
+            let back_edge = targets.range(body.start..=site).next().is_some();
+            return Ok(Plan { site, original, island, back_edge });
+        }
+    }
+    Err(match into_entry {
+        Some(target) => {
+            let detail =
+                format!("a branch leads to {target:#x}, into the bytes that the redirect would overwrite");
+            (RefusalKind::BranchIntoEntry, detail)
+        }
+        None => {
+            let detail =
+                format!("{} bytes with padding: no room for a jump within one page", free.end - body.start);
+            (RefusalKind::EntryTooShort, detail)
+        }
+    })
+}
+
+/// The padding that follows `end`: bytes that belong to no function and do nothing.
+fn padding_after(program: &Program<'_>, end: u64) -> Range<u64> {
+    let Some(section) = program.image.section_at(end.wrapping_sub(1)) else { return end..end };
+    if section.access != Access::Execute {
+        return end..end;
+    }
+    let index = program.image.code_index.partition_point(|(range, ..)| range.start < end);
+    let next = program.image.code_index.get(index).map_or(section.range.end, |(range, ..)| range.start);
+    let limit = next.min(section.range.end).max(end);
+    let bytes = program.image.bytes(end..limit).unwrap_or_default();
+    end..end + padding_len(bytes)
+}
+
+/// How many leading bytes are padding: `int3`, zeros, or whole `nop`s of any length.
+pub(crate) fn padding_len(bytes: &[u8]) -> u64 {
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == 0xcc || bytes[at] == 0 {
+            at += 1;
+            continue;
+        }
+        let mut decoder = iced_x86::Decoder::new(64, &bytes[at..], iced_x86::DecoderOptions::NONE);
+        let instruction = decoder.decode();
+        if instruction.is_invalid() || instruction.mnemonic() != iced_x86::Mnemonic::Nop {
+            break;
+        }
+        at += instruction.len();
+    }
+    at as u64
+}
+
+/// Five bytes of padding within reach of a short jump at `site`, in one page: behind this function or behind one
+/// of its neighbours.
+fn find_island(program: &Program<'_>, body: &Range<u64>, site: u64) -> Option<(u64, Vec<u8>)> {
+    let from = site + SHORT_JUMP_LEN as u64;
+    let ends = program.image.code_index.iter().map(|(range, ..)| range.end);
+    let near = ends.filter(|end| end.abs_diff(from) < 256);
+    let mut candidates: Vec<u64> = near.collect();
+    candidates.sort_by_key(|end| end.abs_diff(body.end));
+    for end in candidates {
+        let gap = padding_after(program, end);
+        // The jump at the entry may itself reach into the padding behind a very short function.
+        let first = gap.start.max(if end == body.end { from } else { 0 });
+        for island in first..gap.end.saturating_sub(NEAR_JUMP_LEN as u64 - 1) {
+            let reach = SHORT_REACH.contains(&(island as i64 - from as i64));
+            if reach && in_one_page(island, NEAR_JUMP_LEN) {
+                let original = program.image.bytes(island..island + NEAR_JUMP_LEN as u64)?.to_vec();
+                return Some((island, original));
+            }
+        }
+    }
+    None
+}

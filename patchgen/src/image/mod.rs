@@ -1,0 +1,218 @@
+//! The intermediate representation: an image is functions, data objects and references between them.
+//!
+//! Readers fill it; nothing behind this module knows which kind of file it came from.
+
+mod debug_file;
+mod linkage;
+mod load;
+mod resolve;
+mod symbols;
+
+pub use debug_file::DebugFile;
+pub use linkage::{Linkage, Pointer, Slot};
+pub use load::{ImageFile, load};
+pub use resolve::{Extent, Referent};
+
+use patchfile::BuildId;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Index of a function in [`Image::functions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionId(pub u32);
+
+/// Index of a data object in [`Image::objects`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId(pub u32);
+
+/// One build of a program or library. All addresses are link-time addresses.
+pub struct Image<'a> {
+    /// File name without its directory.
+    pub name: String,
+    /// Build ID of the image.
+    pub build_id: BuildId,
+    /// True for PIE and shared libraries: code holds no absolute addresses.
+    pub position_independent: bool,
+    /// Sections that are mapped, by ascending address.
+    pub sections: Vec<Section<'a>>,
+    /// Functions by ascending address; at most one for each address.
+    pub functions: Vec<Function>,
+    /// Named data objects by ascending address; objects may share an address.
+    pub objects: Vec<Object>,
+    /// Names that the dynamic linker fills in, and pointers in data.
+    pub linkage: Linkage,
+    /// Relocations of code and data that the linker kept (`--emit-relocs`), by ascending address.
+    pub kept_relocations: Option<Vec<KeptRelocation>>,
+    /// Thread-local variables by ascending offset from the start of the TLS segment.
+    pub tls: Vec<TlsObject>,
+    /// True for executables, whose thread-local storage lies at a fixed distance from the thread pointer.
+    pub tls_is_fixed: bool,
+    /// End of the furthest-reaching object up to each index, so that enclosing objects are found quickly.
+    pub(crate) object_reach: Vec<u64>,
+    /// Start addresses of `functions` and of their `.cold` and other parts, with owner and part number.
+    pub(crate) code_index: Vec<(Range<u64>, FunctionId, usize)>,
+}
+
+/// A mapped section.
+pub struct Section<'a> {
+    /// Name.
+    pub name: String,
+    /// Addresses.
+    pub range: Range<u64>,
+    /// Contents; empty for `.bss`.
+    pub data: &'a [u8],
+    /// What it may be used for.
+    pub access: Access,
+}
+
+/// How a section is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Code.
+    Execute,
+    /// Constants without relocations.
+    Read,
+    /// Constants that the dynamic linker relocates (`.data.rel.ro`, `.got`), then read-only.
+    ReadAfterRelocation,
+    /// Variables.
+    Write,
+}
+
+/// A function: its body and its split-off parts.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Symbol name, the preferred one of several aliases.
+    pub name: String,
+    /// Other names of the same address.
+    pub aliases: Vec<String>,
+    /// Source file that the symbol table names; None for global symbols.
+    pub source: Option<Arc<str>>,
+    /// Body first, then `.cold` parts.
+    pub parts: Vec<Range<u64>>,
+    /// True if the symbol table gives the size; false for hand-written assembly without one.
+    pub sized: bool,
+    /// `STT_GNU_IFUNC`: the address is that of the resolver.
+    pub ifunc: bool,
+}
+
+impl Function {
+    /// Address of the entry.
+    pub fn address(&self) -> u64 {
+        self.parts[0].start
+    }
+
+    /// Bytes of all parts.
+    pub fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.end - part.start).sum()
+    }
+
+    /// The part that holds `address`, and the offset in it.
+    pub fn locate(&self, address: u64) -> Option<(usize, u64)> {
+        let part = self.parts.iter().position(|part| part.contains(&address))?;
+        Some((part, address - self.parts[part].start))
+    }
+}
+
+/// A named data object.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Symbol name without a version suffix.
+    pub name: String,
+    /// Source file that the symbol table names; None for global symbols.
+    pub source: Option<Arc<str>>,
+    /// Addresses; empty for linker-made symbols such as `__bss_start`.
+    pub range: Range<u64>,
+    /// Index of its section in [`Image::sections`].
+    pub section: usize,
+}
+
+/// A thread-local variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsObject {
+    /// Symbol name.
+    pub name: String,
+    /// Offset from the thread pointer for executables, from the segment's start for libraries.
+    pub offset: i64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// A relocation that the linker applied and kept.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptRelocation {
+    /// Where it was applied.
+    pub address: u64,
+    /// `R_X86_64_*`.
+    pub kind: u32,
+    /// Address of the symbol if it is a named one; None for section symbols.
+    pub symbol: Option<u64>,
+}
+
+impl<'a> Image<'a> {
+    /// The section that holds `address`.
+    pub fn section_at(&self, address: u64) -> Option<&Section<'a>> {
+        let index = self.sections.partition_point(|section| section.range.start <= address).checked_sub(1)?;
+        Some(&self.sections[index]).filter(|section| section.range.contains(&address))
+    }
+
+    /// Contents of `range` if it lies in one section; short or empty where the section has no file contents.
+    pub fn bytes(&self, range: Range<u64>) -> Option<&'a [u8]> {
+        let section = self.section_at(range.start)?;
+        let start = (range.start - section.range.start) as usize;
+        let end = (range.end.checked_sub(section.range.start)?) as usize;
+        section.data.get(start..end)
+    }
+
+    /// The function by index.
+    pub fn function(&self, id: FunctionId) -> &Function {
+        &self.functions[id.0 as usize]
+    }
+
+    /// The object by index.
+    pub fn object(&self, id: ObjectId) -> &Object {
+        &self.objects[id.0 as usize]
+    }
+
+    /// All function indices.
+    pub fn function_ids(&self) -> impl Iterator<Item = FunctionId> + use<> {
+        (0..self.functions.len() as u32).map(FunctionId)
+    }
+
+    /// All object indices.
+    pub fn object_ids(&self) -> impl Iterator<Item = ObjectId> + use<> {
+        (0..self.objects.len() as u32).map(ObjectId)
+    }
+
+    /// The function whose code holds `address`, the part and the offset in it.
+    pub fn function_at(&self, address: u64) -> Option<(FunctionId, usize, u64)> {
+        let index = self.code_index.partition_point(|(range, ..)| range.start <= address).checked_sub(1)?;
+        let (range, id, part) = &self.code_index[index];
+        range.contains(&address).then(|| (*id, *part, address - range.start))
+    }
+
+    /// All parts of all functions by ascending address.
+    pub fn code_parts(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.code_index.iter().map(|(range, ..)| range.clone())
+    }
+
+    /// Kept relocations whose field begins in `range`.
+    pub fn kept_in(&self, range: Range<u64>) -> &[KeptRelocation] {
+        let Some(all) = &self.kept_relocations else { return &[] };
+        let from = all.partition_point(|relocation| relocation.address < range.start);
+        let to = all.partition_point(|relocation| relocation.address < range.end);
+        &all[from..to]
+    }
+}
+
+/// A name without the numbers that compilers append: `f.isra.0.part.12` is `f.isra.part`, `count.3` is `count`.
+pub fn stem(name: &str) -> String {
+    let mut pieces = name.split('.');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        if piece.is_empty() || !piece.bytes().all(|byte| byte.is_ascii_digit()) {
+            out.push('.');
+            out.push_str(piece);
+        }
+    }
+    out
+}

@@ -1,0 +1,214 @@
+//! Functions and data objects from the symbol table.
+
+use super::load::Elf;
+use super::{Access, Function, Object, Section, TlsObject};
+use object::LittleEndian as LE;
+use object::elf;
+use object::read::elf::{ProgramHeader as _, Sym as _};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub(super) struct Symbols {
+    pub(super) functions: Vec<Function>,
+    pub(super) objects: Vec<Object>,
+}
+
+/// A symbol as far as this module needs it.
+struct Raw<'a> {
+    name: &'a str,
+    source: Option<Arc<str>>,
+    address: u64,
+    size: u64,
+    kind: elf::SymbolType,
+    global: bool,
+}
+
+/// Reads the symbol table. Local symbols belong to the `STT_FILE` symbol before them (gABI, symbol table).
+fn raw_symbols<'a>(elf: &Elf<'a>) -> object::Result<Vec<Raw<'a>>> {
+    let table = elf.elf_symbol_table();
+    let mut source: Option<Arc<str>> = None;
+    let mut out = Vec::new();
+    for symbol in table.iter() {
+        let name = std::str::from_utf8(table.symbol_name(LE, symbol)?).unwrap_or_default();
+        let kind = symbol.st_type();
+        if kind == elf::STT_FILE {
+            source = (!name.is_empty()).then(|| Arc::from(name));
+            continue;
+        }
+        if symbol.is_undefined(LE) || kind == elf::STT_SECTION || name.is_empty() {
+            continue;
+        }
+        let index = symbol.st_shndx(LE);
+        if index.0 >= elf::SHN_LORESERVE && index != elf::SHN_XINDEX {
+            continue;
+        }
+        let global = symbol.st_bind() != elf::STB_LOCAL;
+        out.push(Raw {
+            name,
+            source: if global { None } else { source.clone() },
+            address: symbol.st_value(LE),
+            size: symbol.st_size(LE),
+            kind,
+            global,
+        });
+    }
+    Ok(out)
+}
+
+/// True if `name` is the split-off part of a function: `f.cold`, `f.cold.7`; gives the function's name.
+fn cold_parent(name: &str) -> Option<&str> {
+    let position = name.find(".cold")?;
+    let rest = &name[position + ".cold".len()..];
+    let numbered =
+        rest.strip_prefix('.').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    (rest.is_empty() || numbered).then(|| &name[..position])
+}
+
+pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Symbols> {
+    let section_of = |address: u64| {
+        let index = sections.partition_point(|section| section.range.start <= address).checked_sub(1)?;
+        sections[index].range.contains(&address).then_some(index)
+    };
+    let mut code: Vec<Raw<'_>> = Vec::new();
+    let mut objects = Vec::new();
+    for raw in raw_symbols(elf)? {
+        if raw.kind == elf::STT_TLS {
+            continue;
+        }
+        let section = section_of(raw.address);
+        if section.is_some_and(|index| sections[index].access == Access::Execute) {
+            // Labels of assembly: those of compilers (`.L`) do not survive, others name code.
+            code.push(raw);
+        } else if let Some(section) = section.or_else(|| end_section(sections, raw.address)) {
+            if raw.kind == elf::STT_OBJECT || raw.kind == elf::STT_NOTYPE || raw.kind == elf::STT_COMMON {
+                let end = raw.address.saturating_add(raw.size).min(sections[section].range.end);
+                objects.push(Object {
+                    name: raw.name.split('@').next().unwrap_or_default().to_owned(),
+                    source: raw.source,
+                    range: raw.address..end.max(raw.address),
+                    section,
+                });
+            }
+        }
+    }
+    objects.sort_by(|a, b| {
+        (a.range.start, std::cmp::Reverse(a.range.end), &a.name).cmp(&(
+            b.range.start,
+            std::cmp::Reverse(b.range.end),
+            &b.name,
+        ))
+    });
+    Ok(Symbols { functions: functions(code, sections), objects })
+}
+
+/// The section that ends at `address`: `_end` and the like lie behind it.
+fn end_section(sections: &[Section<'_>], address: u64) -> Option<usize> {
+    sections.iter().position(|section| section.range.end == address && section.access != Access::Execute)
+}
+
+fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> Vec<Function> {
+    // At one address: functions before labels, global before local, sized before unsized, then by name.
+    code.sort_by(|a, b| {
+        let rank = |raw: &Raw<'_>| {
+            let label = raw.kind != elf::STT_FUNC && raw.kind != elf::STT_GNU_IFUNC;
+            (raw.address, label, raw.size == 0, cold_parent(raw.name).is_some(), !raw.global)
+        };
+        (rank(a), a.name).cmp(&(rank(b), b.name))
+    });
+    let starts: Vec<u64> = code.iter().map(|raw| raw.address).collect();
+    let extent = |raw: &Raw<'_>| -> Range<u64> {
+        let section = &sections[sections.partition_point(|section| section.range.start <= raw.address) - 1];
+        let end = if raw.size > 0 {
+            raw.address.saturating_add(raw.size)
+        } else {
+            let next = starts.partition_point(|start| *start <= raw.address);
+            starts.get(next).copied().unwrap_or(section.range.end)
+        };
+        raw.address..end.min(section.range.end)
+    };
+
+    let mut functions: Vec<Function> = Vec::new();
+    let mut cold: Vec<(&Raw<'_>, Range<u64>)> = Vec::new();
+    let mut covered = 0_u64;
+    for raw in &code {
+        let range = extent(raw);
+        let is_function = raw.kind == elf::STT_FUNC || raw.kind == elf::STT_GNU_IFUNC;
+        if let Some(last) = functions.last_mut() {
+            if last.parts[0].start == raw.address {
+                last.aliases.push(raw.name.to_owned());
+                continue;
+            }
+        }
+        if cold.last().is_some_and(|(_, range)| range.start == raw.address) {
+            continue;
+        }
+        // A label inside a function is not a function.
+        if range.is_empty() || (!is_function && raw.address < covered) {
+            continue;
+        }
+        covered = covered.max(range.end);
+        if cold_parent(raw.name).is_some() {
+            cold.push((raw, range));
+            continue;
+        }
+        functions.push(Function {
+            name: raw.name.split('@').next().unwrap_or_default().to_owned(),
+            aliases: Vec::new(),
+            source: raw.source.clone(),
+            parts: vec![range],
+            sized: raw.size > 0 && is_function,
+            ifunc: raw.kind == elf::STT_GNU_IFUNC,
+        });
+    }
+    attach_cold_parts(&mut functions, cold);
+    functions.sort_by_key(Function::address);
+    functions
+}
+
+/// Gives each `.cold` part to its function: the one of that name in the same file, else the global one.
+fn attach_cold_parts(functions: &mut Vec<Function>, cold: Vec<(&Raw<'_>, Range<u64>)>) {
+    let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, function) in functions.iter().enumerate() {
+        for name in std::iter::once(&function.name).chain(&function.aliases) {
+            by_name.entry(name.clone()).or_default().push(index);
+        }
+    }
+    for (raw, range) in cold {
+        let parent = cold_parent(raw.name).unwrap_or_default();
+        let candidates = by_name.get(parent).map_or(&[][..], Vec::as_slice);
+        let same_file = candidates.iter().copied().find(|index| functions[*index].source == raw.source);
+        let global = candidates.iter().copied().find(|index| functions[*index].source.is_none());
+        match same_file.or(global) {
+            Some(index) => functions[index].parts.push(range),
+            None => functions.push(Function {
+                name: raw.name.to_owned(),
+                aliases: Vec::new(),
+                source: raw.source.clone(),
+                parts: vec![range],
+                sized: raw.size > 0,
+                ifunc: false,
+            }),
+        }
+    }
+}
+
+/// Thread-local variables. In an executable the offset from the thread pointer is fixed: the segment ends, rounded
+/// up to its alignment, at the thread pointer (psABI, TLS variant II).
+pub(super) fn thread_locals(symbols: &Elf<'_>, image: &Elf<'_>) -> object::Result<Vec<TlsObject>> {
+    let segment = image.elf_program_headers().iter().find(|header| header.p_type(LE) == elf::PT_TLS);
+    let Some(segment) = segment else { return Ok(Vec::new()) };
+    let align = segment.p_align(LE).max(1);
+    let size = segment.p_memsz(LE).checked_next_multiple_of(align).unwrap_or(0);
+    let table = symbols.elf_symbol_table();
+    let mut out = Vec::new();
+    for symbol in table.iter() {
+        if symbol.st_type() == elf::STT_TLS && !symbol.is_undefined(LE) {
+            let name = String::from_utf8_lossy(table.symbol_name(LE, symbol)?).into_owned();
+            let offset = (symbol.st_value(LE) as i64).wrapping_sub(size as i64);
+            out.push(TlsObject { name, offset, size: symbol.st_size(LE) });
+        }
+    }
+    out.sort_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
+    Ok(out)
+}

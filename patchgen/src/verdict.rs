@@ -1,0 +1,415 @@
+//! From two files to a verdict and a patch.
+
+use crate::code::{Program, Reference};
+use crate::coverage::uncovered;
+use crate::diff::{
+    DataChange, FunctionChange, Matching, Pair, compare_data, compare_functions, data_pointers,
+};
+use crate::dwarf::{DebugInfo, DebugSections};
+use crate::emit::{Change, Emission, Input, emit};
+use crate::error::InputError;
+use crate::image::{FunctionId, ImageFile, ObjectId, Pointer, Referent, load};
+use crate::report::{
+    Build, ChangeKind, Coverage, FunctionReport, Outcome, PatchReport, Refusal, RefusalKind, SCHEMA, Verdict,
+};
+use crate::source_lines::SourceLines;
+use crate::types::{self, TypeCheck};
+use patchfile::PatchId;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Name and version that patches carry.
+pub const GENERATOR: &str = concat!("patchgen ", env!("CARGO_PKG_VERSION"));
+
+/// The symbol of the personality routine or thrower of each language that unwinds through frames.
+const UNWINDERS: [&str; 4] =
+    ["__gxx_personality_v0", "rust_eh_personality", "__gcc_personality_v0", "_Unwind_Resume"];
+
+/// The two builds to compare, and their debug files if these are not found by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'p> {
+    /// The build that runs.
+    pub old: &'p Path,
+    /// The build with the fix.
+    pub new: &'p Path,
+    /// Separate debug file of `old`.
+    pub old_debug: Option<&'p Path>,
+    /// Separate debug file of `new`.
+    pub new_debug: Option<&'p Path>,
+}
+
+/// A verdict, and the patch file if there is one.
+#[derive(Debug)]
+pub struct Diff {
+    /// What was found out.
+    pub verdict: Verdict,
+    /// Bytes of the patch file.
+    pub patch: Option<Vec<u8>>,
+}
+
+/// Compares two builds and makes a patch if that can be done.
+pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
+    let (old_file, new_file) = rayon::join(
+        || ImageFile::read(inputs.old, inputs.old_debug),
+        || ImageFile::read(inputs.new, inputs.new_debug),
+    );
+    let (old_file, new_file) = (old_file?, new_file?);
+    let (old, new) = rayon::join(|| load(&old_file).map(Program::new), || load(&new_file).map(Program::new));
+    let (old, new) = (old?, new?);
+    let pair = Pair { old: &old, new: &new };
+    let matching = Matching::new(&pair);
+    let total = old.image.functions.len().min(new.image.functions.len());
+    if matching.matched_functions() * 2 < total {
+        return Err(InputError::Unrelated {
+            old: inputs.old.to_owned(),
+            new: inputs.new.to_owned(),
+            matched: matching.matched_functions(),
+            total,
+        });
+    }
+
+    let old_sections = DebugSections::load(old_file.debug_bytes());
+    let new_sections = DebugSections::load(new_file.debug_bytes());
+    let mut notes = Vec::new();
+    for error in [old_sections.as_ref().err(), new_sections.as_ref().err()].into_iter().flatten() {
+        notes.push(format!("debugging information is not used: {error}"));
+    }
+    let old_debug = old_sections.as_ref().ok().and_then(Option::as_ref).map(DebugInfo::new);
+    let new_debug = new_sections.as_ref().ok().and_then(Option::as_ref).map(DebugInfo::new);
+    let lines = old_debug.as_ref().zip(new_debug.as_ref()).map(|(old, new)| SourceLines { old, new });
+
+    let mut comparison = Comparison::new(&pair, &matching, lines.as_ref());
+    let changes = comparison.changes();
+    let input = Input {
+        pair: &pair,
+        matching: &matching,
+        changes: &changes,
+        changed_constants: &comparison.changed_constants,
+    };
+    let emission = emit(&input, GENERATOR);
+    let types = comparison.check_types(&changes, &emission, old_debug.as_ref(), new_debug.as_ref());
+    comparison.refusals.extend(emission.refusals.iter().cloned());
+    comparison.refusals.extend(types.refusals.iter().cloned());
+    Ok(comparison.finish(inputs, notes, emission, types))
+}
+
+struct Comparison<'c, 'p, 'a> {
+    pair: &'c Pair<'p, 'a>,
+    matching: &'c Matching,
+    functions: Vec<Option<FunctionChange>>,
+    changed_constants: BTreeSet<ObjectId>,
+    refusals: Vec<Refusal>,
+}
+
+impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
+    fn new(pair: &'c Pair<'p, 'a>, matching: &'c Matching, lines: Option<&SourceLines<'_, '_>>) -> Self {
+        let data = compare_data(pair, matching);
+        let functions = match lines {
+            Some(lines) => compare_functions(pair, matching, lines),
+            None => compare_functions(pair, matching, &()),
+        };
+        let changed_constants =
+            data.iter().filter(|change| change.constant).map(|change| change.new).collect();
+        let mut comparison =
+            Comparison { pair, matching, functions, changed_constants, refusals: Vec::new() };
+        comparison.spread_constants(&data);
+        comparison.refuse_data(&data);
+        comparison.refuse_constructors();
+        comparison
+    }
+
+    /// A function that uses a changed constant is a changed function.
+    fn spread_constants(&mut self, data: &[DataChange]) {
+        if self.changed_constants.is_empty() {
+            return;
+        }
+        let image = &self.pair.new.image;
+        for (index, change) in self.functions.iter_mut().enumerate() {
+            let Some(new) = self.matching.new_function(FunctionId(index as u32)) else { continue };
+            for id in objects_of(self.pair.new, new) {
+                if !self.changed_constants.contains(&id) {
+                    continue;
+                }
+                let detail = data.iter().find(|change| change.new == id).map_or("", |change| &change.detail);
+                let reason = format!("the constant `{}` changed: {detail}", image.object(id).name);
+                match change {
+                    Some(FunctionChange::Changed(reasons)) if reasons.contains(&reason) => {}
+                    Some(FunctionChange::Changed(reasons)) => reasons.push(reason),
+                    _ => *change = Some(FunctionChange::Changed(vec![reason])),
+                }
+            }
+        }
+    }
+
+    /// Refuses changes of data that live code or live data holds on to.
+    fn refuse_data(&mut self, data: &[DataChange]) {
+        let image = &self.pair.new.image;
+        let pointed: BTreeMap<ObjectId, u64> = if self.changed_constants.is_empty() {
+            BTreeMap::new()
+        } else {
+            let pointers = data_pointers(image, 0..u64::MAX);
+            let targets = pointers.into_iter().filter_map(|(at, pointer)| match pointer {
+                Pointer::Address(to) => match image.resolve(to, None) {
+                    Referent::Object { id, .. } => Some((id, at)),
+                    _ => None,
+                },
+                _ => None,
+            });
+            targets.collect()
+        };
+        for change in data {
+            let name = &image.object(change.new).name;
+            let source = image.object(change.new).source.as_ref();
+            let in_source = source.map(|source| format!(" in {source}")).unwrap_or_default();
+            let holder = pointed.get(&change.new).filter(|_| change.constant);
+            let (kind, detail) = match (change.constant, holder) {
+                (true, None) => continue,
+                (true, Some(at)) => {
+                    let holder = match image.object_at(*at) {
+                        Some((id, _)) => format!("`{}`", image.object(id).name),
+                        None => "other data".to_owned(),
+                    };
+                    let detail = format!("{}, and {holder}, which is live, points to it", change.detail);
+                    (RefusalKind::DataChanged, detail)
+                }
+                (false, _) if change.resized => (RefusalKind::VariableSize, change.detail.clone()),
+                (false, _) => (
+                    RefusalKind::DataChanged,
+                    format!("{}, but the running process has its own", change.detail),
+                ),
+            };
+            self.refusals.push(Refusal {
+                kind,
+                subject: format!("{name}{in_source}"),
+                detail,
+                functions: Vec::new(),
+            });
+        }
+    }
+
+    /// Constructors ran when the process started.
+    fn refuse_constructors(&mut self) {
+        let list = |program: &Program<'_>, name: &str| -> Vec<u64> {
+            let section = program.image.sections.iter().find(|section| section.name == name);
+            let pointers = section.map(|section| data_pointers(&program.image, section.range.clone()));
+            let addresses =
+                pointers.unwrap_or_default().into_iter().filter_map(|(_, pointer)| match pointer {
+                    Pointer::Address(address) => Some(address),
+                    _ => None,
+                });
+            addresses.collect()
+        };
+        for name in [".preinit_array", ".init_array", ".fini_array"] {
+            let olds = list(self.pair.old, name);
+            let news = list(self.pair.new, name);
+            let same = olds.len() == news.len()
+                && olds.iter().zip(&news).all(|(old, new)| {
+                    let old = self.pair.old.image.function_at(*old).map(|(id, ..)| id);
+                    let new = self.pair.new.image.function_at(*new).map(|(id, ..)| id);
+                    old.and_then(|old| self.matching.new_function(old)) == new
+                });
+            if !same {
+                self.refusals.push(Refusal {
+                    kind: RefusalKind::Constructor,
+                    subject: name.to_owned(),
+                    detail: "the functions that run at start or exit are not the same; they have run already"
+                        .to_owned(),
+                    functions: Vec::new(),
+                });
+            }
+        }
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let changed = self.functions.iter().enumerate().filter_map(|(index, change)| {
+            let old = FunctionId(index as u32);
+            match change {
+                Some(FunctionChange::Changed(reasons)) => {
+                    Some(Change { old, new: self.matching.new_function(old)?, reasons: reasons.clone() })
+                }
+                _ => None,
+            }
+        });
+        changed.collect()
+    }
+
+    fn check_types(
+        &self,
+        changes: &[Change],
+        emission: &Emission,
+        old: Option<&DebugInfo<'_>>,
+        new: Option<&DebugInfo<'_>>,
+    ) -> TypeCheck {
+        if changes.is_empty() {
+            return TypeCheck { checked: old.is_some() && new.is_some(), ..TypeCheck::default() };
+        }
+        let (old_image, new_image) = (&self.pair.old.image, &self.pair.new.image);
+        let named = |image: &crate::image::Image<'_>, id: FunctionId| {
+            (image.function(id).name.clone(), image.function(id).address())
+        };
+        let old_functions: Vec<_> = changes.iter().map(|change| named(old_image, change.old)).collect();
+        let news = changes.iter().map(|change| change.new).chain(emission.new_functions.iter().copied());
+        let new_functions: Vec<_> = news.clone().map(|id| named(new_image, id)).collect();
+        let used = news.flat_map(|id| objects_of(self.pair.new, id)).map(|id| new_image.object(id));
+        let used_variables = used.map(|object| crate::image::stem(&object.name)).collect();
+        types::check(old, &old_functions, new, &new_functions, &used_variables)
+    }
+
+    fn finish(
+        mut self,
+        inputs: &Inputs<'_>,
+        notes: Vec<String>,
+        emission: Emission,
+        types: TypeCheck,
+    ) -> Diff {
+        let mut coverage = self.coverage(&emission);
+        let changed_anything = coverage.changed > 0 || !self.refusals.is_empty();
+        if changed_anything {
+            self.refuse_unwinding(coverage.changed);
+            let gaps = [("target", self.pair.old), ("replacement", self.pair.new)];
+            for (which, program) in gaps {
+                for gap in uncovered(program) {
+                    coverage.undecided += 1;
+                    self.refusals.push(Refusal {
+                        kind: RefusalKind::NotAFunction,
+                        subject: format!("{:#x}..{:#x} of the {which}", gap.start, gap.end),
+                        detail: "no symbol covers this code, so it was not compared".to_owned(),
+                        functions: Vec::new(),
+                    });
+                }
+            }
+        }
+        let bytes = match &emission.patch {
+            Some(patch) if self.refusals.is_empty() => match patch.to_bytes() {
+                Ok(bytes) => Some(bytes),
+                Err(error) => {
+                    self.refusals.push(Refusal {
+                        kind: RefusalKind::UnknownReference,
+                        subject: "patch".to_owned(),
+                        detail: error.to_string(),
+                        functions: Vec::new(),
+                    });
+                    None
+                }
+            },
+            _ => None,
+        };
+        let outcome = match (&bytes, self.refusals.is_empty()) {
+            (Some(_), _) => Outcome::Patchable,
+            (None, true) => Outcome::Unchanged,
+            (None, false) => Outcome::Unpatchable,
+        };
+        let patch = bytes.as_ref().map(|bytes| PatchReport {
+            path: None,
+            id: PatchId::of_file(bytes),
+            bytes: bytes.len() as u64,
+        });
+        let mut warnings = notes;
+        warnings.extend(types.warnings);
+        let build = |path: &Path, image: &crate::image::Image<'_>| Build {
+            path: path.to_owned(),
+            build_id: image.build_id.clone(),
+        };
+        let verdict = Verdict {
+            schema: SCHEMA,
+            verdict: outcome,
+            target: build(inputs.old, &self.pair.old.image),
+            replacement: build(inputs.new, &self.pair.new.image),
+            coverage,
+            types_checked: types.checked,
+            functions: self.function_reports(),
+            refusals: self.refusals,
+            warnings,
+            patch,
+        };
+        Diff { verdict, patch: bytes }
+    }
+
+    /// Frames of patched code have no unwind tables that the target's unwinder knows.
+    fn refuse_unwinding(&mut self, changed: usize) {
+        let image = &self.pair.old.image;
+        let imported = image.linkage.pointers.iter().filter_map(|(_, pointer)| match pointer {
+            Pointer::Symbol { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        let defined = image.functions.iter().map(|function| function.name.as_str());
+        let found = imported.chain(defined).find(|name| UNWINDERS.contains(name)).map(str::to_owned);
+        if let (Some(name), true) = (found, changed > 0) {
+            self.refusals.push(Refusal {
+                kind: RefusalKind::Unwinding,
+                subject: name,
+                detail: "the target unwinds through its frames (exceptions or panics), and unwind tables of patched \
+                         code are not registered yet"
+                    .to_owned(),
+                functions: Vec::new(),
+            });
+        }
+    }
+
+    fn coverage(&self, emission: &Emission) -> Coverage {
+        let count = |wanted: fn(&FunctionChange) -> bool| {
+            self.functions.iter().flatten().filter(|change| wanted(change)).count()
+        };
+        let new = self.pair.new.image.function_ids().filter(|id| self.matching.old_function(*id).is_none());
+        Coverage {
+            compared: self.functions.iter().flatten().count(),
+            unchanged: count(|change| *change == FunctionChange::Unchanged),
+            changed: count(|change| matches!(change, FunctionChange::Changed(_))),
+            new: new.count(),
+            removed: self.functions.iter().filter(|change| change.is_none()).count(),
+            line_only: count(|change| *change == FunctionChange::LineOnly),
+            refused: emission.refused.len(),
+            undecided: 0,
+        }
+    }
+
+    fn function_reports(&self) -> Vec<FunctionReport> {
+        let (old_image, new_image) = (&self.pair.old.image, &self.pair.new.image);
+        let of_old = self.functions.par_iter().enumerate().filter_map(|(index, change)| {
+            let old = FunctionId(index as u32);
+            let function = old_image.function(old);
+            let new_size = self.matching.new_function(old).map_or(0, |new| new_image.function(new).size());
+            let (change, reasons) = match change {
+                None => (ChangeKind::Removed, Vec::new()),
+                Some(FunctionChange::Unchanged) => return None,
+                Some(FunctionChange::LineOnly) => (ChangeKind::LineOnly, Vec::new()),
+                Some(FunctionChange::Changed(reasons)) => (ChangeKind::Changed, reasons.clone()),
+            };
+            Some(FunctionReport {
+                name: function.name.clone(),
+                source: function.source.as_ref().map(|source| source.to_string()),
+                change,
+                reasons,
+                old_size: function.size(),
+                new_size,
+            })
+        });
+        let mut reports: Vec<FunctionReport> = of_old.collect();
+        for id in new_image.function_ids().filter(|id| self.matching.old_function(*id).is_none()) {
+            let function = new_image.function(id);
+            reports.push(FunctionReport {
+                name: function.name.clone(),
+                source: function.source.as_ref().map(|source| source.to_string()),
+                change: ChangeKind::New,
+                reasons: Vec::new(),
+                old_size: 0,
+                new_size: function.size(),
+            });
+        }
+        reports.sort_by(|a, b| (a.change, &a.name, &a.source).cmp(&(b.change, &b.name, &b.source)));
+        reports
+    }
+}
+
+/// The named objects that a function refers to.
+fn objects_of<'p, 'a>(
+    program: &'p Program<'a>,
+    id: FunctionId,
+) -> impl Iterator<Item = ObjectId> + use<'p, 'a> {
+    let referent = |reference: &Reference| program.image.resolve(reference.target, reference.base);
+    program.code(id).references.iter().filter_map(move |reference| match referent(reference) {
+        Referent::Object { id, .. } => Some(id),
+        _ => None,
+    })
+}
