@@ -1,0 +1,62 @@
+# Tardigrade. `make help` lists the targets.
+
+BUILD ?= build
+BIN := target/release
+CARGO ?= cargo
+# Everything is built from Cargo.lock; the network is only needed the first time.
+CARGO_FLAGS ?= --locked
+SAMPLE := $(abspath $(BUILD))/minivmm
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build samples demo test unit e2e test-qemu bench bench-gen bench-stop lint fmt install clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## Install the Debian packages that builds and tests need (as root; nothing if they are there)
+	@./.ci/setup
+
+build: setup ## Build patchgen and tardigrade into target/release
+	$(CARGO) build $(CARGO_FLAGS) --release -p patchgen -p loader
+
+samples: setup ## Build the sample VMM in its versions
+	$(MAKE) --no-print-directory -C samples/minivmm BUILD=$(SAMPLE)
+
+demo: build samples ## Patch the sample VMM under its running guest, and take the patch back
+	python3 samples/minivmm/demo.py $(BIN) $(SAMPLE)
+
+test: unit e2e ## All fast tests
+
+unit: build ## Unit and golden tests
+	$(CARGO) test $(CARGO_FLAGS) -q -p patchfile -p patchgen --lib --bins
+	INSTA_UPDATE=no $(CARGO) test $(CARGO_FLAGS) -q -p patchgen --tests
+
+e2e: build samples ## Tests on live processes and guests
+	TARDIGRADE_BIN=$(abspath $(BIN)) MINIVMM=$(SAMPLE) INSTA_UPDATE=no \
+		$(CARGO) test $(CARGO_FLAGS) -q -p loader -p tardigrade-tests
+
+test-qemu: build ## Patch a real QEMU with real fixes (builds QEMU the first time, 10 to 15 minutes)
+	PATCHGEN=$(abspath $(BIN))/patchgen TARDIGRADE=$(abspath $(BIN))/tardigrade samples/qemu/test-qemu.sh $(QEMU_ARGS)
+
+bench: bench-stop bench-gen ## All benchmarks
+
+bench-stop: build ## Pause of apply and revert beside a bare stop of all threads
+	$(CARGO) bench $(CARGO_FLAGS) -p loader --bench stop
+
+bench-gen: build ## Time of patchgen beside objdump (PAIR="OLD NEW"; default: the QEMU pair of test-qemu)
+	samples/qemu/bench-gen.py $(BIN)/patchgen $(PAIR)
+
+lint: setup ## Formatting and lints
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -q -- -D warnings
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+PREFIX ?= /usr/local
+install: build ## Install both programs (DESTDIR, PREFIX)
+	install -D -m 755 $(BIN)/patchgen $(DESTDIR)$(PREFIX)/bin/patchgen
+	install -D -m 755 $(BIN)/tardigrade $(DESTDIR)$(PREFIX)/sbin/tardigrade
+
+clean: ## Remove everything that was built
+	rm -rf $(BUILD) target

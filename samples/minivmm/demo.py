@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""The main job on the sample VMM: a running guest, a bug, a hot patch, the bug gone, and back again.
+
+usage: demo.py BIN_DIR BUILD_DIR     directories of patchgen and tardigrade, and of v1, v2, v3
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def say(text):
+    print(f"\n\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"\n== {text}", flush=True)
+
+
+def run(arguments, expect=0):
+    """Runs a command, shows it with its output, and insists on its exit status."""
+    print("$ " + " ".join(os.path.basename(a) if i == 0 else a for i, a in enumerate(arguments)), flush=True)
+    done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(done.stdout.rstrip(), flush=True)
+    if done.returncode != expect:
+        sys.exit(f"demo: expected exit status {expect}, got {done.returncode}")
+    return done.stdout
+
+
+class Vmm:
+    """A running minivmm."""
+
+    def __init__(self, binary, folder):
+        self.serial = os.path.join(folder, "serial.log")
+        self.control = os.path.join(folder, "control.sock")
+        disk = os.path.join(folder, "disk.img")
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        arguments = [binary, "--cpus", "2", "--disk", disk, "--serial", self.serial, "--control", self.control]
+        self.process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+        for line in self.process.stderr:
+            print(line.rstrip())
+            if "ready" in line:
+                return
+        sys.exit("demo: minivmm did not start")
+
+    def ask(self, command):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.control)
+            client.sendall(command.encode() + b"\n")
+            return client.makefile().readline()
+
+    def status(self):
+        return json.loads(self.ask("status"))
+
+    def watch(self, until, what):
+        """Waits until the guest has shown `what`, then shows its state."""
+        before = self.status()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            now = self.status()
+            if until(before, now):
+                break
+            time.sleep(0.05)
+        else:
+            sys.exit(f"demo: the guest did not show within 60 s: {what}")
+        with open(self.serial, errors="replace") as file:
+            lines = file.read().splitlines()[:-1]
+        for kind in ("count", "probe"):
+            matching = [line for line in lines if kind in line]
+            if matching:
+                print("  guest says: " + matching[-1])
+        counts = ", ".join(str(cpu["count"]) for cpu in now["cpus"])
+        print(f"  guest counters: {counts}; leaks seen: {now['probe_leaks']}, refusals seen: {now['probe_refused']}")
+        return now
+
+
+def advanced(before, now):
+    return all(b["count"] > a["count"] for a, b in zip(before["cpus"], now["cpus"]))
+
+
+def leaked(before, now):
+    return now["probe_leaks"] > before["probe_leaks"] and advanced(before, now)
+
+
+def refused(before, now):
+    return now["probe_refused"] > before["probe_refused"] + 1 and advanced(before, now)
+
+
+def main():
+    bin_dir, build = sys.argv[1:3]
+    patchgen, tardigrade = (os.path.join(bin_dir, name) for name in ("patchgen", "tardigrade"))
+    v1, v2, v3 = (os.path.join(build, version, "minivmm") for version in ("v1", "v2", "v3"))
+    with tempfile.TemporaryDirectory(prefix="tardigrade-demo-") as folder:
+        say("1. The build pipeline: two builds become a patch")
+        fix = os.path.join(folder, "fix.tgp")
+        run([patchgen, "diff", v1, v2, "-o", fix])
+
+        say("2. A VM runs on the old build; its guest can read host memory through a device bug")
+        vmm = Vmm(v1, folder)
+        try:
+            vmm.watch(leaked, "the bug")
+            pid = str(vmm.process.pid)
+
+            say("3. The host operator applies the patch to the running process")
+            run([tardigrade, "apply", fix, "--pid", pid])
+            fixed = vmm.watch(refused, "the fix")
+            later = vmm.watch(refused, "the fix")
+            if later["probe_leaks"] != fixed["probe_leaks"]:
+                sys.exit("demo: the guest still sees the bug")
+
+            say("4. What is applied is read from the process itself")
+            listing = run([tardigrade, "list", "--pid", pid, "--json"])
+            patch_id = json.loads(listing)["processes"][0]["patches"][0]["id"]
+
+            say("5. The change is taken back: the bug is there again")
+            run([tardigrade, "revert", patch_id, "--pid", pid])
+            end = vmm.watch(leaked, "the bug")
+            errors = {key: end[key] for key in ("blk_errors", "disk_mismatch", "timer_backwards", "identity_changed")}
+            print(f"  the guest's own checks all along: {errors}")
+            if any(errors.values()):
+                sys.exit("demo: the guest was disturbed")
+        finally:
+            if vmm.process.poll() is None:
+                vmm.ask("quit")
+                vmm.process.wait(10)
+
+        say("6. A build that changes a live structure is refused, with reasons")
+        run([patchgen, "diff", v1, v3, "-o", os.path.join(folder, "v3.tgp")], expect=4)
+        say("Done")
+
+
+if __name__ == "__main__":
+    main()
