@@ -16,14 +16,10 @@ const PRELUDE: &str = "extern void sink(void *);\n";
 fn compile(compiler: &str, sources: &[(&str, &str)], flags: &[&str]) -> Vec<u8> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for (name, text) in sources {
-        let prelude =
-            if Path::new(name).extension().is_some_and(|extension| extension == "c") { PRELUDE } else { "" };
+        let prelude = if has_extension(name, "c") { PRELUDE } else { "" };
         std::fs::write(directory.path().join(name), format!("{prelude}{text}")).expect("writing a source");
     }
-    let inputs = sources
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| !Path::new(name).extension().is_some_and(|extension| extension == "h"));
+    let inputs = sources.iter().map(|(name, _)| *name).filter(|name| !has_extension(name, "h"));
     let output = Command::new(compiler)
         .args(["-shared", "-fPIC", "-O2", "-g", "-o", "library.so"])
         .args(flags)
@@ -33,6 +29,10 @@ fn compile(compiler: &str, sources: &[(&str, &str)], flags: &[&str]) -> Vec<u8> 
         .expect("running the compiler");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(directory.path().join("library.so")).expect("reading the result")
+}
+
+fn has_extension(name: &str, wanted: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == wanted)
 }
 
 fn gcc(source: &str) -> Vec<u8> {
@@ -239,6 +239,24 @@ fn a_type_that_no_function_touches_is_still_reported() {
 }
 
 #[test]
+fn a_function_that_is_not_described_is_taken_to_touch_everything() {
+    let source = |extra: &str| {
+        format!(
+            "struct s {{ int a; {extra} }}; int f(int x) {{ return x + 1; }} int f2(struct s *p) {{ return p->a; }}"
+        )
+    };
+    let (old, new) = (gcc(&source("")), gcc(&source("int b;")));
+    // The padding behind the first function stands for code that a linker or the compiler made up.
+    let thunk = |image: &[u8]| [("thunk".to_owned(), address_of(image, "f") + 15)];
+    let old_sections = DebugSections::load(&old).expect("readable").expect("debug sections");
+    let new_sections = DebugSections::load(&new).expect("readable").expect("debug sections");
+    let (old_debug, new_debug) = (DebugInfo::new(&old_sections), DebugInfo::new(&new_sections));
+    let report = compare_layouts(&old_debug, &thunk(&old), &new_debug, &thunk(&new)).expect("readable");
+    assert!(report.checked);
+    assert_eq!(report.changes[0].functions, ["thunk"]);
+}
+
+#[test]
 fn one_header_in_two_units_makes_one_change() {
     let build = |extra: &str| {
         let header = format!("struct s {{ int a; {extra} }};");
@@ -288,6 +306,47 @@ fn classes_have_namespaces_bases_and_virtual_tables() {
     assert!(report.changes[0].functions.iter().any(|name| name.contains("free_function")), "{report:?}");
     let report = compare_images(&old, &build("int d;", "virtual int two() { return 2; }")).expect("readable");
     assert_eq!(report.changes[0].kinds, [Kind::VirtualTableChanged], "{report:?}");
+}
+
+#[test]
+fn rust_enums_are_compared_by_variant() {
+    let build = |extra: &str| {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let source = format!(
+            "pub enum Command {{ Stop, {extra} Go {{ x: u32 }} }}
+             #[unsafe(no_mangle)] pub extern \"C\" fn f(c: &Command) -> u32 {{ match c {{ Command::Go {{ x, .. }} => *x, _ => 0 }} }}"
+        );
+        std::fs::write(directory.path().join("unit.rs"), source).expect("writing a source");
+        let output = Command::new("rustc")
+            .args([
+                "--edition",
+                "2024",
+                "--crate-type",
+                "cdylib",
+                "-Copt-level=2",
+                "-Cpanic=abort",
+                "-g",
+                "-o",
+                "library.so",
+            ])
+            .arg("unit.rs")
+            .current_dir(directory.path())
+            .output()
+            .expect("running the compiler");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let image = std::fs::read(directory.path().join("library.so")).expect("reading the result");
+        let address = [("f".to_owned(), address_of(&image, "f"))];
+        (image, address)
+    };
+    let ((old, old_function), (new, new_function)) = (build(""), build("Pause,"));
+    let old_sections = DebugSections::load(&old).expect("readable").expect("debug sections");
+    let new_sections = DebugSections::load(&new).expect("readable").expect("debug sections");
+    let (old_debug, new_debug) = (DebugInfo::new(&old_sections), DebugInfo::new(&new_sections));
+    let report = compare_layouts(&old_debug, &old_function, &new_debug, &new_function).expect("readable");
+    let change = &report.changes[0];
+    assert_eq!((change.type_name.as_str(), change.kind), ("struct unit::Command", Kind::EnumValueChanged));
+    assert!(change.detail.contains("enumerator `variant Go` changed from 1 to 2"), "{}", change.detail);
+    assert_eq!(change.functions, ["f"]);
 }
 
 #[test]

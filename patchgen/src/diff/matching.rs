@@ -6,8 +6,9 @@
 
 use super::same::data_pointers;
 use super::{Pair, Sameness};
-use crate::code::{Program, Use};
+use crate::code::{Code, Program, Use};
 use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, stem};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -171,9 +172,17 @@ impl Matching {
         if open.is_empty() {
             return;
         }
+        let undecided = |olds: &[u32], news: &[u32]| olds.len() > 1 || news.len() > 1;
+        let shared: BTreeSet<Key> = open
+            .iter()
+            .filter(|(olds, news)| undecided(olds, news))
+            .map(|(olds, _)| self.old_object_keys[olds[0] as usize])
+            .collect();
+        let old_uses = uses_of(pair.old, &self.old_object_keys, &shared);
+        let new_uses = uses_of(pair.new, &self.new_object_keys, &shared);
         // What code settles, data may settle further, and then code again.
         loop {
-            let votes = self.code_votes(pair).agreed();
+            let votes = self.code_votes(pair, &old_uses, &new_uses).agreed();
             let votes = if votes.is_empty() { self.data_votes(pair).agreed() } else { votes };
             if votes.is_empty() {
                 break;
@@ -213,16 +222,19 @@ impl Matching {
     }
 
     /// Pairs of variables at the same place of functions that are the same but for the names of variables.
-    fn code_votes(&self, pair: &Pair<'_, '_>) -> Votes {
+    fn code_votes(&self, pair: &Pair<'_, '_>, old_uses: &[Vec<ObjectId>], new_uses: &[Vec<ObjectId>]) -> Votes {
         let weak = Sameness::by_key(pair, self);
         let mut votes = Votes::default();
         for old in pair.old.image.function_ids() {
             let Some(new) = self.new_function(old) else { continue };
-            let olds = uses(pair.old, old, |id| self.new_object(id).is_some());
+            let left = |ids: &[ObjectId], done: &[Option<ObjectId>]| -> Vec<ObjectId> {
+                ids.iter().copied().filter(|id| done[id.0 as usize].is_none()).collect()
+            };
+            let olds = left(&old_uses[old.0 as usize], &self.objects_to_new);
             if olds.is_empty() {
                 continue;
             }
-            let news = uses(pair.new, new, |id| self.old_object(id).is_some());
+            let news = left(&new_uses[new.0 as usize], &self.objects_to_old);
             if olds.len() != news.len() {
                 continue;
             }
@@ -302,15 +314,17 @@ impl Votes {
     }
 }
 
-/// The objects that a function refers to and that `skip` does not leave out, in order.
-fn uses(program: &Program<'_>, id: FunctionId, skip: impl Fn(ObjectId) -> bool) -> Vec<ObjectId> {
-    let references = program.code(id).references.iter();
-    let objects = references.filter(|reference| reference.usage != Use::Execute);
-    let objects = objects.filter_map(|r| match program.image.resolve(r.target, r.base) {
-        Referent::Object { id, .. } if !skip(id) => Some(id),
-        _ => None,
-    });
-    objects.collect()
+/// For each function the objects it refers to whose keys are in `shared`, in order.
+fn uses_of(program: &Program<'_>, keys: &[Key], shared: &BTreeSet<Key>) -> Vec<Vec<ObjectId>> {
+    let uses = |code: &Code| {
+        let references = code.references.iter().filter(|reference| reference.usage != Use::Execute);
+        let objects = references.filter_map(|r| match program.image.resolve(r.target, r.base) {
+            Referent::Object { id, .. } if shared.contains(&keys[id.0 as usize]) => Some(id),
+            _ => None,
+        });
+        objects.collect()
+    };
+    program.code.par_iter().map(uses).collect()
 }
 
 /// True if no two different objects in `ids` share a key.

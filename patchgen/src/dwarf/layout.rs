@@ -65,11 +65,11 @@ pub(super) enum Role {
     Discriminant,
 }
 
-/// A named value.
+/// A named value: of an enum, or the one that selects a variant of a tagged union.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Enumerator {
     pub(super) name: String,
-    /// `None` if it does not fit 128 bits.
+    /// `None` if it does not fit 128 bits, and for the variant that all other values select.
     pub(super) value: Option<i128>,
 }
 
@@ -95,10 +95,9 @@ pub(super) fn read<'d, 's>(
         },
         _ => None,
     };
-    let mut parts = Parts { names, members: Vec::new() };
+    let mut parts = Parts { names, members: Vec::new(), enumerators: Vec::new() };
     parts.collect(node, "", &Position::Bit(0), 0)?;
-    let members = parts.members;
-    let mut enumerators = Vec::new();
+    let Parts { members, mut enumerators, .. } = parts;
     for child in node.children().filter(|child| child.tag() == gimli::DW_TAG_enumerator) {
         let enumerator = child.attributes()?;
         let name = enumerator.name()?.unwrap_or_default().into_owned();
@@ -128,6 +127,7 @@ const MAX_DEPTH: usize = 64;
 struct Parts<'n, 'd, 's> {
     names: &'n mut TypeNames<'d, 's>,
     members: Vec<Member>,
+    enumerators: Vec<Enumerator>,
 }
 
 impl<'d, 's> Parts<'_, 'd, 's> {
@@ -163,9 +163,8 @@ impl<'d, 's> Parts<'_, 'd, 's> {
                                 self.add(Role::Discriminant, name, &part_attributes, target, start)?;
                             }
                             gimli::DW_TAG_variant => {
-                                let value = part_attributes.value(gimli::DW_AT_discr_value).and_then(integer);
-                                let value = value.map_or("otherwise".to_owned(), |value| value.to_string());
-                                let prefix = format!("{prefix}variant {value} ");
+                                let prefix = format!("{prefix}variant ");
+                                self.variant(part, &part_attributes, &prefix)?;
                                 self.collect(part, &prefix, start, depth + 1)?;
                             }
                             _ => {}
@@ -175,6 +174,20 @@ impl<'d, 's> Parts<'_, 'd, 's> {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Adds the value that selects a variant.
+    fn variant(
+        &mut self,
+        variant: Node<'d, 's>,
+        attributes: &Attributes<'d, 's>,
+        prefix: &str,
+    ) -> Result<(), DwarfError> {
+        let mut member = variant.children().filter(|child| child.tag() == gimli::DW_TAG_member);
+        let name = member.next().map_or(Ok(None), Node::name)?.unwrap_or_default();
+        let value = attributes.value(gimli::DW_AT_discr_value).and_then(integer);
+        self.enumerators.push(Enumerator { name: format!("{prefix}{name}"), value });
         Ok(())
     }
 

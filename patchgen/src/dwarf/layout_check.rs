@@ -15,7 +15,9 @@ use super::{DwarfError, LayoutChange, LayoutReport};
 /// are in both builds.
 ///
 /// Each function is a name and a link address: all changed functions of both builds, and the new ones. Units
-/// are matched by name. A type that is defined in one build only is no difference.
+/// are matched by name; a type of a header that only one of them defines is looked up in the other units that
+/// were read. A type that is defined in one build only is no difference. Functions in a described unit which are
+/// not described themselves are taken to touch all types of the unit.
 pub fn compare_layouts(
     old: &DebugInfo<'_>,
     old_functions: &[(String, u64)],

@@ -1,4 +1,16 @@
 //! What the compiler wrote about the source: lines, static locals, inlining, and the layout of types.
+//!
+//! [`DebugSections`] finds the sections of a file, [`DebugInfo`] answers questions about one build, and
+//! [`compare_layouts`] compares the types around changed functions in two builds. Compilation units are parsed
+//! when a question first needs them and kept; the answers can be asked for from many threads.
+//!
+//! Errs towards too much: a function that may touch a type is taken to touch it, a definition that differs in
+//! any way is reported. What cannot be read is an error, never an empty answer. DWARF 2 to 5 of gcc, clang and
+//! rustc are read; types in type units, split debug files and the supplementary files of dwz are refused.
+//!
+//! The modules build on each other in this order: `sections`, `debug_info` with `unit`, `address_index` and `node`;
+//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `layout_diff`; `unit_types` and
+//! `reach`; `unit_pair`, `layout_check`.
 
 mod address_index;
 mod debug_info;

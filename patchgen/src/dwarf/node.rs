@@ -12,6 +12,9 @@ use super::unit::{Die, DieId, Slice, Unit};
 /// abstract instance to its declaration, with room to spare.
 const MAX_ORIGINS: usize = 8;
 
+/// How many enclosing entries a qualified name is looked for in.
+const MAX_SCOPES: usize = 256;
+
 /// A handle of one entry; cheap to copy.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'d, 's> {
@@ -120,7 +123,8 @@ impl<'d, 's> Node<'d, 's> {
     pub(super) fn scope(self) -> Result<String, DwarfError> {
         let mut parts = Vec::new();
         let mut node = self;
-        while let Some(parent) = node.parent() {
+        for _ in 0..MAX_SCOPES {
+            let Some(parent) = node.parent() else { break };
             node = parent;
             match parent.tag() {
                 gimli::DW_TAG_namespace => parts.push(parent.part_name("(anonymous namespace)")?),

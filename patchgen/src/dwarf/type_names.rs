@@ -24,7 +24,7 @@ pub(super) struct TypeNames<'d, 's> {
     debug: &'d DebugInfo<'s>,
     names: HashMap<DieId, Arc<str>>,
     /// Unnamed aggregates and enums, and the typedefs that lead to each; those that name it first.
-    typedefs: HashMap<DieId, Vec<String>>,
+    typedefs: HashMap<DieId, Vec<TypeKey>>,
     units: BTreeSet<UnitId>,
     depth: usize,
 }
@@ -92,7 +92,7 @@ impl<'d, 's> TypeNames<'d, 's> {
     pub(super) fn type_keys(&mut self, node: Node<'d, 's>) -> Result<Vec<TypeKey>, DwarfError> {
         self.visit(node.unit().id())?;
         if let Some(typedefs) = self.typedefs.get(&node.id()) {
-            return Ok(typedefs.iter().cloned().map(TypeKey::Typedef).collect());
+            return Ok(typedefs.clone());
         }
         let key = if is_aggregate(node.tag()) { TypeKey::Tag } else { TypeKey::Base };
         Ok(node.qualified_name()?.map(key).into_iter().collect())
@@ -213,8 +213,8 @@ impl<'d, 's> TypeNames<'d, 's> {
     ) -> Result<String, DwarfError> {
         let keyword = keyword(node.tag());
         match self.type_key(node)? {
-            Some(TypeKey::Typedef(name)) => return Ok(name),
-            Some(key) => return Ok(format!("{keyword} {}", key.name())),
+            Some(TypeKey::Tag(name)) => return Ok(format!("{keyword} {name}")),
+            Some(key) => return Ok(key.text()),
             None => {}
         }
         if attributes.has(gimli::DW_AT_signature) {
@@ -254,7 +254,6 @@ impl<'d, 's> TypeNames<'d, 's> {
         if !self.units.insert(unit) {
             return Ok(());
         }
-        let mut found = Vec::new();
         for node in self.debug.root(unit)?.subtree().filter(|node| node.tag() == gimli::DW_TAG_typedef) {
             let mut indirections = String::new();
             let mut target = node.attributes()?.reference(gimli::DW_AT_type)?;
@@ -272,15 +271,14 @@ impl<'d, 's> TypeNames<'d, 's> {
             if !target.attributes()?.has(gimli::DW_AT_name)
                 && let Some(name) = node.qualified_name()?
             {
-                let text =
-                    if indirections.is_empty() { name } else { format!("target of {name} ({indirections})") };
-                found.push((indirections.len(), target.id(), text));
+                let key = match indirections.as_str() {
+                    "" => TypeKey::Typedef(name),
+                    _ => TypeKey::Target { name, indirections },
+                };
+                self.typedefs.entry(target.id()).or_default().push(key);
             }
         }
-        found.sort_by_key(|(indirections, ..)| *indirections);
-        for (_, target, name) in found {
-            self.typedefs.entry(target).or_default().push(name);
-        }
+        self.typedefs.values_mut().for_each(|keys| keys.sort_unstable());
         Ok(())
     }
 }
@@ -292,15 +290,23 @@ pub(super) enum TypeKey {
     Tag(String),
     /// `typedef struct { ... } name`.
     Typedef(String),
+    /// `typedef struct { ... } *name`, where no typedef names the struct itself.
+    Target {
+        /// Name of the typedef.
+        name: String,
+        /// The pointers and arrays between, outermost first.
+        indirections: String,
+    },
     /// `int` and its like.
     Base(String),
 }
 
 impl TypeKey {
-    /// The name alone.
-    pub(super) fn name(&self) -> &str {
+    /// The name, without a keyword.
+    pub(super) fn text(&self) -> String {
         match self {
-            Self::Tag(name) | Self::Typedef(name) | Self::Base(name) => name,
+            Self::Tag(name) | Self::Typedef(name) | Self::Base(name) => name.clone(),
+            Self::Target { name, indirections } => format!("target of {name} ({indirections})"),
         }
     }
 }

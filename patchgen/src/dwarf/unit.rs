@@ -161,8 +161,11 @@ impl<'s> Unit<'s> {
     }
 }
 
-/// Strips a directory from the front of a path that lies below it.
+/// Strips a directory from the front of a path that lies below it, or the `.` that stands for it.
 fn relative_to<'p>(directory: &str, path: &'p str) -> &'p str {
+    if let Some(rest) = path.strip_prefix("./").filter(|rest| !rest.is_empty()) {
+        return rest;
+    }
     let directory = directory.trim_end_matches('/');
     match path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')) {
         Some(rest) if !directory.is_empty() && !rest.is_empty() => rest,

@@ -97,8 +97,9 @@ impl<'p> Pair<'p, '_, '_, '_> {
             };
             for (layout, differences) in unequal(&old, &new) {
                 // A type with several keys is reported once.
-                let entries = [self.old, self.new].map(|build| build.and_then(|build| build.first_die(key)));
-                if !matches!(key, TypeKey::Typedef(_)) || seen.insert(entries) {
+                let old_entry = self.old.and_then(|build| build.first_die(key));
+                let new_entry = self.new.and_then(|build| build.first_die(key));
+                if matches!(key, TypeKey::Tag(_)) || seen.insert((old_entry, new_entry)) {
                     let (functions, variables) = (Vec::new(), Vec::new());
                     found.push(Difference { key, layout, differences, functions, variables });
                 }
@@ -152,7 +153,7 @@ impl Difference<'_> {
         let kinds = self.differences.kinds();
         let type_name = match self.key {
             TypeKey::Tag(name) => format!("{} {name}", self.layout.keyword),
-            TypeKey::Typedef(name) | TypeKey::Base(name) => name.clone(),
+            key => key.text(),
         };
         LayoutChange {
             type_name,

@@ -10,6 +10,9 @@ use super::type_names::{TypeKey, TypeNames, is_qualifier};
 use super::unit::{DieId, UnitId};
 use super::variables::{StaticLocation, block_path, static_location};
 
+/// How many links from a type to what it is made of are followed.
+const MAX_LINKS: usize = 64;
+
 /// What a unit, or several of one name, say about types.
 #[derive(Debug, Default)]
 pub(super) struct UnitTypes {
@@ -126,12 +129,14 @@ impl UnitTypes {
         if (location.is_none() && !declared) || attributes.flag(gimli::DW_AT_artificial) {
             return Ok(());
         }
-        let Some(name) = node.qualified_name()? else { return Ok(()) };
-        let blocks = block_path(node.declaration()?)?;
-        let name = match blocks.get(1..) {
-            Some(inner) if !inner.is_empty() => format!("{name} in {}", blocks.join("")),
-            _ => name,
-        };
+        let Some(own_name) = node.name()? else { return Ok(()) };
+        let declaration = node.declaration()?;
+        // The function is part of the scope already.
+        let blocks = block_path(declaration)?;
+        let scope = declaration.scope()?;
+        let parts = std::iter::once(scope.as_str()).chain(blocks.iter().skip(1).map(String::as_str));
+        let parts: Vec<_> = parts.filter(|part| !part.is_empty()).chain([own_name.as_ref()]).collect();
+        let name = parts.join("::");
         let target = node.type_node()?;
         let variable = StaticVariable {
             die: node.id(),
@@ -148,7 +153,8 @@ impl UnitTypes {
 /// Whether a type, or the element of an array, is `const`.
 fn is_constant(of: Option<Node<'_, '_>>) -> Result<bool, DwarfError> {
     let mut next = of;
-    while let Some(node) = next {
+    for _ in 0..MAX_LINKS {
+        let Some(node) = next else { break };
         match node.tag() {
             gimli::DW_TAG_const_type => return Ok(true),
             gimli::DW_TAG_array_type | gimli::DW_TAG_typedef => {}

@@ -33,10 +33,11 @@ pub enum StaticLocation {
     ThreadLocal(u64),
 }
 
-impl<'s> DebugInfo<'s> {
+impl DebugInfo<'_> {
     /// The function-local variables with static storage of a unit, each once, in order of location.
     ///
-    /// Variables that the compiler split into pieces or removed have no fixed location and are left out.
+    /// Left out are variables that the compiler split into pieces or removed, which have no fixed location, and
+    /// those whose function has no name.
     pub fn static_locals(&self, unit: UnitId) -> Result<Vec<StaticLocal>, DwarfError> {
         let mut found: Vec<StaticLocal> = Vec::new();
         for node in self.root(unit)?.subtree().filter(|node| node.tag() == gimli::DW_TAG_variable) {
@@ -86,7 +87,7 @@ pub(super) fn static_location(attributes: &Attributes<'_, '_>) -> Result<Option<
     Ok(kind.map(|kind| kind(value)).filter(|&location| location != StaticLocation::Address(0)))
 }
 
-/// The function and the blocks around an entry; empty outside of functions.
+/// The function and the blocks around an entry; empty outside of functions and in unnamed ones.
 pub(super) fn block_path(node: Node<'_, '_>) -> Result<Vec<String>, DwarfError> {
     let mut path = Vec::new();
     let mut inner = node;
@@ -99,7 +100,9 @@ pub(super) fn block_path(node: Node<'_, '_>) -> Result<Vec<String>, DwarfError> 
                 path.push(format!("{{{ordinal}}}"));
             }
             gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine => {
-                path.push(outer.qualified_name()?.unwrap_or_default());
+                // Some compilers leave variables of inlined functions in an entry that says nothing else.
+                let Some(function) = outer.qualified_name()? else { break };
+                path.push(function);
                 path.reverse();
                 return Ok(path);
             }

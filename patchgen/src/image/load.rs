@@ -158,6 +158,10 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
             reach
         })
         .collect();
+    let sized = symbols.objects.iter().enumerate().filter(|(_, object)| !object.range.is_empty());
+    let mut object_ends: Vec<_> =
+        sized.map(|(index, object)| (object.range.end, super::ObjectId(index as u32))).collect();
+    object_ends.sort_unstable();
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Image {
         name,
@@ -171,6 +175,7 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
         tls,
         tls_is_fixed,
         object_reach,
+        object_ends,
         code_index,
     })
 }

@@ -49,6 +49,8 @@ pub struct Image<'a> {
     pub tls_is_fixed: bool,
     /// End of the furthest-reaching object up to each index, so that enclosing objects are found quickly.
     pub(crate) object_reach: Vec<u64>,
+    /// Ends of the objects that are not empty, ascending.
+    pub(crate) object_ends: Vec<(u64, ObjectId)>,
     /// Start addresses of `functions` and of their `.cold` and other parts, with owner and part number.
     pub(crate) code_index: Vec<(Range<u64>, FunctionId, usize)>,
 }

@@ -144,17 +144,8 @@ impl Image<'_> {
 
     /// An object, not empty, whose end is `address`.
     fn object_ending_at(&self, address: u64) -> Option<ObjectId> {
-        let after = self.objects.partition_point(|object| object.range.start < address);
-        for index in (0..after).rev() {
-            let range = &self.objects[index].range;
-            if range.end == address && range.start < range.end {
-                return Some(ObjectId(index as u32));
-            }
-            if self.object_reach[index] < address {
-                break;
-            }
-        }
-        None
+        let index = self.object_ends.partition_point(|(end, _)| *end < address);
+        self.object_ends.get(index).filter(|(end, _)| *end == address).map(|(_, id)| *id)
     }
 
     /// What the GOT slot at `address` holds.
