@@ -133,6 +133,8 @@ pub enum RefusalKind {
     VariableSize,
     /// A static variable cannot be told from its namesakes.
     AmbiguousVariable,
+    /// A function cannot be told from its namesakes in files of the same name.
+    AmbiguousFunction,
     /// An address could mean two things that are not in the same place in the target.
     AmbiguousReference,
     /// A reference leads to something that cannot be accounted for.

@@ -116,6 +116,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         comparison.spread_constants(&data);
         comparison.refuse_data(&data);
         comparison.refuse_constructors();
+        comparison.refuse_thread_locals();
         comparison
     }
 
@@ -218,6 +219,22 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                     functions: Vec::new(),
                 });
             }
+        }
+    }
+
+    /// Threads that run have their copy of the initial thread-local values.
+    fn refuse_thread_locals(&mut self) {
+        let initial = |program: &Program<'_>| -> Vec<u8> {
+            let section = program.image.sections.iter().find(|section| section.name == ".tdata");
+            section.map(|section| section.data.to_vec()).unwrap_or_default()
+        };
+        if initial(self.pair.old) != initial(self.pair.new) {
+            self.refusals.push(Refusal {
+                kind: RefusalKind::ThreadLocal,
+                subject: ".tdata".to_owned(),
+                detail: "initial values of thread-local variables are not the same".to_owned(),
+                functions: Vec::new(),
+            });
         }
     }
 

@@ -93,8 +93,12 @@ impl Walk<'_, '_> {
         {
             // 0x28 is the stack protector's canary (psABI tcbhead), the same for every program.
             let displacement = instruction.memory_displacement64();
-            let fixed = instruction.memory_base() == Register::None && displacement == 0x28;
-            if !fixed {
+            let direct =
+                instruction.memory_base() == Register::None && instruction.memory_index() == Register::None;
+            let canary = direct && displacement == 0x28;
+            // Libraries take offsets from GOT slots; only the thread pointer itself is a plain access there.
+            let from_slot = !self.image.tls_is_fixed && (!direct || displacement == 0);
+            if !canary && !from_slot {
                 self.out.obstacles.push(Obstacle::ThreadLocal { address: instruction.ip() });
             }
         }

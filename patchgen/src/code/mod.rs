@@ -148,7 +148,7 @@ impl<'a> Program<'a> {
     }
 
     /// The unnamed read-only data at `address`: its bytes up to the next thing that anybody refers to, and whether
-    /// these are exactly one string.
+    /// these are exactly one string with nothing but zeros behind it.
     ///
     /// A string may share its tail with another one, so it always reaches to its NUL.
     pub fn constant(&self, address: u64) -> Option<(crate::image::Extent, &'a [u8])> {
@@ -158,17 +158,22 @@ impl<'a> Program<'a> {
         let limit = self.next_boundary(address).map_or(rest.len() as u64, |next| next - address);
         let limit = (limit as usize).min(rest.len());
         let text = rest.iter().position(|byte| *byte == 0).filter(|nul| {
-            let printable =
-                rest[..*nul].iter().all(|byte| *byte >= 0x20 || matches!(byte, b'\t'..=b'\r' | 0x1b | 7 | 8));
-            printable && rest[*nul..limit.max(*nul + 1)].iter().all(|byte| *byte == 0)
+            let printable = |byte: &u8| *byte >= 0x20 || matches!(byte, b'\t'..=b'\r' | 0x1b | 7 | 8);
+            let alone = rest[*nul..limit.max(*nul + 1)].iter().all(|byte| *byte == 0);
+            (*nul > 0 || limit == 1) && rest[..*nul].iter().all(printable) && alone
         });
         match text {
-            // Up to 31 bytes of padding follow a string: gcc aligns long ones to 8, clang to 16.
-            Some(nul) if limit.saturating_sub(nul + 1) < 32 && nul > 0 => {
-                Some((Extent::Text(nul as u64 + 1), &rest[..=nul]))
+            Some(nul) => {
+                let len = limit.max(nul + 1);
+                Some((Extent::Text(len as u64), &rest[..len]))
             }
-            Some(0) if limit == 1 => Some((Extent::Text(1), &rest[..1])),
-            _ => Some((Extent::AtMost(limit as u64), &rest[..limit])),
+            None => Some((Extent::AtMost(limit as u64), &rest[..limit])),
         }
     }
+}
+
+/// `bytes` without the zeros at its end.
+pub fn without_padding(bytes: &[u8]) -> &[u8] {
+    let len = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &bytes[..len]
 }

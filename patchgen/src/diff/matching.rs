@@ -31,6 +31,8 @@ pub struct Matching {
     objects_to_old: Vec<Option<ObjectId>>,
     /// New objects whose key several objects share and that are left unmatched.
     ambiguous: BTreeSet<ObjectId>,
+    /// New functions of which several share file and name, paired by their order only.
+    by_order: BTreeSet<FunctionId>,
 }
 
 #[derive(Default)]
@@ -63,6 +65,7 @@ impl Matching {
             objects_to_new: vec![None; old.objects.len()],
             objects_to_old: vec![None; new.objects.len()],
             ambiguous: BTreeSet::new(),
+            by_order: BTreeSet::new(),
             old_function_keys,
             new_function_keys,
             old_object_keys,
@@ -98,6 +101,11 @@ impl Matching {
         self.ambiguous.contains(&new)
     }
 
+    /// True if namesakes of this new function exist in its file and only their order tells which one it is.
+    pub fn is_by_order(&self, new: FunctionId) -> bool {
+        self.by_order.contains(&new)
+    }
+
     /// Number of matched functions.
     pub fn matched_functions(&self) -> usize {
         self.functions_to_new.iter().flatten().count()
@@ -130,6 +138,8 @@ impl Matching {
             let same_body = |old: u32, new: u32| weak.functions(FunctionId(old), FunctionId(new));
             // Same name and body, then same body, then same name.
             let mut found: Vec<(u32, u32)> = Vec::new();
+            let mut by_order: BTreeSet<String> = BTreeSet::new();
+            let mut self_by_order: Vec<FunctionId> = Vec::new();
             for step in 0..3 {
                 for old in &olds {
                     if found.iter().any(|(taken, _)| taken == old) {
@@ -141,6 +151,21 @@ impl Matching {
                             && (step == 2 || same_body(*old, **new))
                     });
                     if let Some(new) = new {
+                        let namesakes =
+                            |ids: &[u32], name: &dyn Fn(u32) -> bool, taken: &dyn Fn(u32) -> bool| {
+                                ids.iter().filter(|id| name(**id) && !taken(**id)).count()
+                            };
+                        let name = name_old(*old);
+                        let olds_left = namesakes(&olds, &|id| name_old(id) == name, &|id| {
+                            found.iter().any(|(old, _)| *old == id)
+                        });
+                        let news_left = namesakes(&news, &|id| name_new(id) == name, &|id| {
+                            found.iter().any(|(_, new)| *new == id)
+                        });
+                        if step == 2 && (olds_left > 1 || news_left > 1 || by_order.contains(name)) {
+                            by_order.insert(name.clone());
+                            self_by_order.push(FunctionId(*new));
+                        }
                         found.push((*old, *new));
                     }
                 }
@@ -156,6 +181,7 @@ impl Matching {
             for (old, new) in found {
                 self.pair_functions(FunctionId(old), FunctionId(new));
             }
+            self.by_order.extend(self_by_order);
         }
     }
 
@@ -222,7 +248,12 @@ impl Matching {
     }
 
     /// Pairs of variables at the same place of functions that are the same but for the names of variables.
-    fn code_votes(&self, pair: &Pair<'_, '_>, old_uses: &[Vec<ObjectId>], new_uses: &[Vec<ObjectId>]) -> Votes {
+    fn code_votes(
+        &self,
+        pair: &Pair<'_, '_>,
+        old_uses: &[Vec<ObjectId>],
+        new_uses: &[Vec<ObjectId>],
+    ) -> Votes {
         let weak = Sameness::by_key(pair, self);
         let mut votes = Votes::default();
         for old in pair.old.image.function_ids() {

@@ -1,7 +1,7 @@
 //! When two references, two constants or two functions are the same.
 
 use super::{Matching, Pair};
-use crate::code::{Code, Form, Reference, Use};
+use crate::code::{Code, Form, Reference, Use, without_padding};
 use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use object::elf;
 
@@ -176,7 +176,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             return Err("refers to data that cannot be read".to_owned());
         };
         match (a_extent, b_extent) {
-            (Extent::Text(_), Extent::Text(_)) if a == b => Ok(()),
+            (Extent::Text(_), Extent::Text(_)) if without_padding(a) == without_padding(b) => Ok(()),
             (Extent::Text(_), Extent::Text(_)) => Err(format!("{} instead of {}", quoted(b), quoted(a))),
             _ => {
                 let len = (a.len() as u64).min(b.len() as u64);
@@ -279,7 +279,7 @@ fn same_outside_fields(old: &[u8], new: &[u8], code: &Code, part: u16) -> bool {
 }
 
 fn quoted(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
+    let text = String::from_utf8_lossy(without_padding(bytes));
     let mut short: String = text.chars().take(40).collect();
     if short.len() < text.len() {
         short.push_str("...");

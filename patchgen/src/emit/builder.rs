@@ -254,6 +254,17 @@ impl Builder<'_, '_, '_> {
         let pair = self.input.pair;
         let old = pair.old.image.function(change.old);
         let symbol = *self.function_symbols.get(&(change.new, 0))?;
+        if let Some(target) = entries.entered(change.old) {
+            let detail = format!("other code or a table of labels leads to {target:#x}, into its middle");
+            self.refuse(RefusalKind::InteriorReference, &old.name, detail, change.new);
+            return None;
+        }
+        if self.input.matching.is_by_order(change.new) {
+            let detail =
+                "several functions of this name are in files of the same name and more than one changed";
+            self.refuse(RefusalKind::AmbiguousFunction, &old.name, detail.to_owned(), change.new);
+            return None;
+        }
         let plan = match redirect::plan(pair.old, change.old, entries) {
             Ok(plan) => plan,
             Err((kind, detail)) => {

@@ -1,6 +1,7 @@
 //! Where a reference of the replacement leads in the patched process: a place in the target or in the patch.
 
 use super::builder::{Builder, pc_relative};
+use super::data::alignment_of;
 use crate::code::Use;
 use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use crate::report::RefusalKind;
@@ -293,7 +294,7 @@ impl Builder<'_, '_, '_> {
                     return Ok(Placed { symbol, offset: 0 });
                 }
                 let text = text.to_vec();
-                Ok(Placed { symbol: self.constant(text, 1), offset: 0 })
+                Ok(Placed { symbol: self.constant(text, alignment_of(address)), offset: 0 })
             }
             (Extent::AtMost(len), _) => {
                 if !crate::diff::data_pointers(image, address..address + len).is_empty() {

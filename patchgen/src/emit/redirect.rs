@@ -4,6 +4,7 @@
 //! bytes. It stands behind `endbr64` where that is possible, so that indirect branches still land on it.
 
 use crate::code::Program;
+use crate::diff::data_pointers;
 use crate::image::{Access, FunctionId, Pointer};
 use crate::report::RefusalKind;
 use patchfile::format::{NEAR_JUMP_LEN, PAGE_SIZE, SHORT_JUMP_LEN};
@@ -17,8 +18,21 @@ const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 /// How far a short jump reaches, back and forth from its end.
 const SHORT_REACH: Range<i64> = -128..128;
 
-/// Addresses inside functions that other code or data refers to, by function.
-pub(super) type InteriorTargets = BTreeMap<FunctionId, BTreeSet<u64>>;
+/// References into the middle of functions.
+#[derive(Default)]
+pub(super) struct InteriorTargets {
+    /// Addresses behind the entry and in the padding behind the body, by function, from anywhere.
+    targets: BTreeMap<FunctionId, BTreeSet<u64>>,
+    /// Functions that somebody else leads into: other code, or a table of labels.
+    entered: BTreeMap<FunctionId, u64>,
+}
+
+impl InteriorTargets {
+    /// Where other code or data leads into the middle of a function, if anywhere.
+    pub(super) fn entered(&self, id: FunctionId) -> Option<u64> {
+        self.entered.get(&id).copied()
+    }
+}
 
 /// Collects references into the middle of `functions`, from anywhere in the program.
 pub(super) fn interior_targets(
@@ -26,28 +40,39 @@ pub(super) fn interior_targets(
     functions: impl Iterator<Item = FunctionId>,
 ) -> InteriorTargets {
     let wanted: BTreeSet<FunctionId> = functions.collect();
-    let mut ranges: Vec<(Range<u64>, FunctionId)> = Vec::new();
+    let mut ranges: Vec<(Range<u64>, u64, FunctionId)> = Vec::new();
     for id in &wanted {
-        let body = program.image.function(*id).parts[0].clone();
-        // Redirects may reach into the padding behind the body.
-        ranges.push((body.start + 1..body.end + NEAR_JUMP_LEN as u64, *id));
+        for (part, range) in program.image.function(*id).parts.iter().enumerate() {
+            let first = if part == 0 { range.start + 1 } else { range.start };
+            // Redirects may reach into the padding behind the body.
+            ranges.push((first..range.end + NEAR_JUMP_LEN as u64, range.end, *id));
+        }
     }
-    ranges.sort_by_key(|(range, _)| range.start);
-    let mut found = InteriorTargets::new();
-    let mut add = |target: u64| {
-        let after = ranges.partition_point(|(range, _)| range.start <= target);
-        for (range, id) in ranges[..after].iter().rev().take(2) {
+    ranges.sort_by_key(|(range, ..)| range.start);
+    let mut found = InteriorTargets::default();
+    let mut add = |target: u64, user: Option<FunctionId>| {
+        let after = ranges.partition_point(|(range, ..)| range.start <= target);
+        for (range, end, id) in ranges[..after].iter().rev().take(2) {
             if range.contains(&target) {
-                found.entry(*id).or_default().insert(target);
+                found.targets.entry(*id).or_default().insert(target);
+                if user != Some(*id) && target < *end {
+                    found.entered.entry(*id).or_insert(target);
+                }
             }
         }
     };
-    for reference in program.code.iter().flat_map(|code| &code.references) {
-        add(reference.target);
+    let mut tables: BTreeSet<u64> = BTreeSet::new();
+    for (index, code) in program.code.iter().enumerate() {
+        for reference in &code.references {
+            add(reference.target, Some(FunctionId(index as u32)));
+        }
+        for table in code.tables.iter().filter(|table| table.absolute) {
+            tables.extend((0..table.entries.len() as u64).map(|entry| table.address + 8 * entry));
+        }
     }
-    for (_, pointer) in &program.image.linkage.pointers {
-        if let Pointer::Address(address) = pointer {
-            add(*address);
+    for (at, pointer) in data_pointers(&program.image, 0..u64::MAX) {
+        if let (Pointer::Address(address), false) = (pointer, tables.contains(&at)) {
+            add(address, None);
         }
     }
     found
@@ -96,7 +121,7 @@ pub(super) fn plan(
 ) -> Result<Plan, (RefusalKind, String)> {
     let function = program.image.function(id);
     let body = function.parts[0].clone();
-    let mut targets: BTreeSet<u64> = entries.get(&id).cloned().unwrap_or_default();
+    let mut targets: BTreeSet<u64> = entries.targets.get(&id).cloned().unwrap_or_default();
     let own = program.code(id).branch_targets.iter().filter(|(part, _)| *part == 0);
     targets.extend(own.map(|(_, offset)| body.start + u64::from(*offset)));
 

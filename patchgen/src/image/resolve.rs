@@ -56,7 +56,7 @@ pub enum Referent {
 /// How far unnamed read-only data reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Exactly that many bytes, NUL included: a string up to the next thing that anybody refers to.
+    /// At most that many bytes, all of them a string, its NUL and zeros up to the next thing that anybody refers to.
     Text(u64),
     /// At most that many bytes, up to the next thing that anybody refers to.
     AtMost(u64),
