@@ -1,1 +1,44 @@
-//! placeholder
+//! Hot patches in running processes: apply, list, revert.
+//!
+//! The loader may refuse too often, and never patches when unsure. It redirects functions only while every
+//! thread of the target is stopped and none is inside code that changes, and it can be killed at any instant:
+//! the target then runs all-old or all-new code, and the next command finishes or undoes what was begun.
+//!
+//! The modules are in the order of the way of the data: a [`process`] has [`maps`] and [`memory`], in which an
+//! [`image`] is found. [`threads`] stops and [`inject`] uses its threads. A [`payload`] gets its [`place`] and
+//! its [`record`]; [`quiesce`] judges with [`code`], [`unwind`] and [`parked`] whether [`redirect`] may write;
+//! [`transition`] puts these together for [`mod@apply`] and [`mod@revert`]. [`mod@list`] and [`mod@status`]
+//! only look.
+#![deny(unsafe_code)]
+
+pub mod address;
+pub mod apply;
+pub mod cli;
+pub mod code;
+pub mod compare;
+pub mod error;
+pub mod image;
+mod inject;
+pub mod list;
+pub mod lock;
+pub mod maps;
+pub mod memory;
+pub mod parked;
+pub mod payload;
+pub mod place;
+pub mod process;
+pub mod quiesce;
+pub mod record;
+pub mod redirect;
+pub mod report;
+mod restart;
+pub mod revert;
+pub mod sharers;
+mod sigframe;
+mod slack;
+pub mod status;
+mod sys;
+pub mod target;
+pub mod threads;
+pub mod transition;
+pub mod unwind;

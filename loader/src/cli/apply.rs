@@ -1,0 +1,78 @@
+//! `tardigrade apply`
+
+use super::{Processes, finish, seconds};
+use crate::apply::{ApplyOptions, LoadedPatch, apply};
+use crate::report::{OperationReport, OperationResult};
+use crate::sharers::all_pids;
+use crate::target::Target;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Patch file
+    #[arg(value_name = "FIX.tgp")]
+    patch: String,
+    #[command(flatten)]
+    processes: Processes,
+    /// When the change may happen
+    #[arg(long, value_enum, default_value_t = Consistency::Strict)]
+    consistency: Consistency,
+    /// Check everything that can be checked without stopping or changing anything
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait until no thread is inside the functions
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    timeout: Duration,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Consistency {
+    /// Only while no thread is inside any function of the patch
+    Strict,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    let Consistency::Strict = arguments.consistency;
+    let loaded = LoadedPatch::from_file(&arguments.patch)?;
+    let options = ApplyOptions { timeout: arguments.timeout, dry_run: arguments.dry_run };
+    let pids = if arguments.processes.all {
+        let pids = processes_with_image(&loaded);
+        if pids.is_empty() {
+            let target = &loaded.patch.target;
+            eprintln!("tardigrade: no process runs {} with build ID {}", target.name, target.build_id);
+        }
+        pids
+    } else {
+        arguments.processes.pids.clone()
+    };
+    let results = pids.into_iter().map(|pid| match apply(pid, &loaded, &options) {
+        Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
+        Err(error) => OperationResult::not_done(pid, &error),
+    });
+    let report = OperationReport {
+        schema: "tardigrade.apply/1",
+        patch: loaded.id.to_string(),
+        dry_run: arguments.dry_run,
+        results: results.collect(),
+    };
+    if arguments.dry_run && !arguments.json {
+        eprintln!("tardigrade: dry run, nothing is changed");
+    }
+    finish(&report, arguments.json)
+}
+
+/// The processes that have the patch's image mapped.
+fn processes_with_image(loaded: &LoadedPatch) -> Vec<i32> {
+    let build_id = Some(&loaded.patch.target.build_id);
+    let has_image = |pid: &i32| {
+        Target::open(*pid)
+            .is_ok_and(|target| target.images.iter().any(|image| image.build_id.as_ref() == build_id))
+    };
+    let own = std::process::id() as i32;
+    all_pids().into_iter().filter(|pid| *pid != own).filter(has_image).collect()
+}

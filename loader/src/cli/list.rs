@@ -1,0 +1,57 @@
+//! `tardigrade list`
+
+use super::print_json;
+use crate::list::list;
+use crate::redirect::PatchState;
+use crate::report::ListedPatch;
+use anyhow::Result;
+use clap::Args;
+use std::io::Write as _;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Only this process
+    #[arg(long, value_name = "N")]
+    pid: Option<i32>,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    let report = list(arguments.pid)?;
+    if arguments.json {
+        print_json(&report)?;
+        return Ok(0);
+    }
+    let mut out = std::io::stdout().lock();
+    for process in &report.processes {
+        writeln!(out, "process {} ({})", process.pid, process.exe)?;
+        for patch in &process.patches {
+            write_patch(&mut out, patch)?;
+        }
+        if process.patches.is_empty() {
+            writeln!(out, "  no patches")?;
+        }
+    }
+    if report.processes.is_empty() {
+        writeln!(out, "no patches")?;
+    }
+    Ok(0)
+}
+
+/// One patch with its functions, for people.
+pub(super) fn write_patch(out: &mut impl std::io::Write, patch: &ListedPatch) -> std::io::Result<()> {
+    let state = match patch.state {
+        PatchState::Applied => "applied",
+        PatchState::Inert => "inert",
+        PatchState::Interrupted => "interrupted, apply or revert it again",
+    };
+    let since = patch.applied_at.as_ref().map_or(String::new(), |time| format!(", last applied {time}"));
+    writeln!(out, "  patch {}: {state}{since}", patch.id)?;
+    writeln!(out, "    image {}, build ID {}", patch.image, patch.build_id)?;
+    for function in &patch.functions {
+        writeln!(out, "    {} {} -> {}", function.name, function.old_address, function.new_address)?;
+    }
+    Ok(())
+}

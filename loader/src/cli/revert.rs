@@ -1,0 +1,47 @@
+//! `tardigrade revert`
+
+use super::{Processes, finish, seconds};
+use crate::list::processes_with_patches;
+use crate::report::{OperationReport, OperationResult};
+use crate::revert::{PatchName, revert};
+use anyhow::Result;
+use clap::Args;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// ID of the patch, a unique start of it, or the patch file
+    #[arg(value_name = "ID")]
+    patch: String,
+    #[command(flatten)]
+    processes: Processes,
+    /// How long to wait until no thread is inside the functions
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    timeout: Duration,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    let name = PatchName::parse(&arguments.patch)?;
+    let pids = if arguments.processes.all {
+        let processes = processes_with_patches().into_iter();
+        let concerned = processes
+            .filter(|process| process.patches.iter().any(|patch| patch.id.starts_with(name.shown())));
+        concerned.map(|process| process.pid).collect()
+    } else {
+        arguments.processes.pids.clone()
+    };
+    let results = pids.into_iter().map(|pid| match revert(pid, &name, arguments.timeout) {
+        Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
+        Err(error) => OperationResult::not_done(pid, &error),
+    });
+    let report = OperationReport {
+        schema: "tardigrade.revert/1",
+        patch: name.shown().to_owned(),
+        dry_run: false,
+        results: results.collect(),
+    };
+    finish(&report, arguments.json)
+}

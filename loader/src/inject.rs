@@ -1,0 +1,375 @@
+//! System calls made by a thread of the target on the loader's behalf.
+//!
+//! One thread is stopped for it, the others run on. Before the thread is set going, everything that leads it
+//! back to where it was stands in its own memory (see [`crate::sigframe`] and [`crate::slack`]), so that the
+//! loader may die at any instant. On the usual way the loader restores the thread itself, at a stop inside the
+//! kernel's signal code, where an interrupted system call is restarted as after any other stop.
+
+use crate::address::{AddressRange, RuntimeAddr};
+use crate::error::{LoaderError, Result};
+use crate::maps::MemoryMap;
+use crate::memory::RemoteMemory;
+use crate::process::Process;
+use crate::restart::{self, Call};
+use crate::sigframe;
+use crate::slack::Slack;
+use crate::sys::{self, Resume, Ticker, Wait};
+use crate::threads::{abandon, interrupt, read_and_repair, seize};
+use libc::user_regs_struct;
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Selector of 64-bit user code (`__USER_CS`).
+const USER_CODE_64: u64 = 0x33;
+/// Stop signal of system call stops under PTRACE_O_TRACESYSGOOD.
+const SYSCALL_STOP: i32 = libc::SIGTRAP | 0x80;
+/// How long to wait for one sleeping thread to come out of its system call by itself.
+const SLICE: Duration = Duration::from_millis(50);
+/// How long an injected call may take.
+const CALL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One system call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemCall {
+    /// Its name, for messages.
+    pub(crate) name: &'static str,
+    /// Its number.
+    pub(crate) number: libc::c_long,
+    /// Its arguments.
+    pub(crate) arguments: [u64; 6],
+}
+
+/// Makes system calls inside a process.
+pub(crate) struct Injector<'a> {
+    pub(crate) process: &'a Process,
+    pub(crate) memory: &'a RemoteMemory,
+    pub(crate) map: &'a MemoryMap,
+    pub(crate) slack: Slack,
+    pub(crate) deadline: Instant,
+}
+
+/// Why a thread is not used.
+enum Unfit {
+    /// It never can.
+    Never(String),
+    /// It cannot in its present state.
+    Now(String),
+    /// It sleeps in a call that the kernel would not find its way back to; at the call's end it can be used.
+    Asleep,
+}
+
+impl Injector<'_> {
+    /// Makes `calls` one after the other in one thread, up to the first one that fails. `mapping` is the one
+    /// that they are about to make, for the next loader to find if this one dies; `mark` is called when they are
+    /// made, before the slack is cleared. Returns how long the thread was stopped.
+    pub(crate) fn run(
+        &self,
+        mapping: AddressRange,
+        calls: &[SystemCall],
+        mark: &dyn Fn() -> Result<()>,
+    ) -> Result<Duration> {
+        let pid = self.process.pid();
+        let mut reason = "it has none".to_owned();
+        let mut transient;
+        loop {
+            transient = false;
+            let mut asleep = Vec::new();
+            for tid in self.candidates() {
+                match self.try_thread(tid, mapping, calls, mark, None)? {
+                    Ok(stopped) => return Ok(stopped),
+                    Err(Unfit::Never(why)) => reason = format!("thread {tid} {why}"),
+                    Err(Unfit::Now(why)) => {
+                        transient = true;
+                        reason = format!("thread {tid} {why}");
+                    }
+                    Err(Unfit::Asleep) => asleep.push(tid),
+                }
+            }
+            for tid in asleep {
+                transient = true;
+                reason = format!("thread {tid} sleeps in a system call and does not come out of it");
+                if let Ok(stopped) = self.try_thread(tid, mapping, calls, mark, Some(SLICE))? {
+                    return Ok(stopped);
+                }
+            }
+            if !transient || Instant::now() >= self.deadline || sys::cancelled() {
+                return Err(LoaderError::NoInjectionThread { pid, reason, transient });
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The threads of the process, those that are disturbed least first.
+    fn candidates(&self) -> Vec<Pid> {
+        let mut tids = self.process.tasks().unwrap_or_default();
+        tids.sort_by_cached_key(|tid| match self.process.blocked_call(*tid) {
+            // Runs at the moment, or waits outside a system call.
+            None | Some(crate::process::BlockedCall { number: -1, .. }) => 0,
+            // Restarted by the kernel, not to be seen from outside.
+            Some(call) if [libc::SYS_futex, libc::SYS_read, libc::SYS_ppoll].contains(&call.number) => 1,
+            // Returns EINTR.
+            Some(call) if call.number == libc::SYS_ioctl => 3,
+            Some(_) => 2,
+        });
+        tids
+    }
+
+    /// Makes the calls in thread `tid` if it is fit for it. With `patience`, lets a sleeping thread go on until
+    /// the end of its call first.
+    fn try_thread(
+        &self,
+        tid: Pid,
+        mapping: AddressRange,
+        calls: &[SystemCall],
+        mark: &dyn Fn() -> Result<()>,
+        patience: Option<Duration>,
+    ) -> Result<std::result::Result<Duration, Unfit>> {
+        if let Err(unfit) = self.vet(tid) {
+            return Ok(Err(unfit));
+        }
+        if !seize(self.process, tid, ptrace::Options::PTRACE_O_TRACESYSGOOD)? {
+            return Ok(Err(Unfit::Now("has ended".to_owned())));
+        }
+        let begin = Instant::now();
+        let stop = match interrupt(tid) {
+            Ok(Some(stop)) => stop,
+            Ok(None) => return Ok(Err(Unfit::Now("has ended".to_owned()))),
+            Err(_) => {
+                abandon(tid);
+                return Ok(Err(Unfit::Now("does not stop".to_owned())));
+            }
+        };
+        let mut held = HeldThread { tid, signal: 0, restore: None };
+        if stop.1 != libc::PTRACE_EVENT_STOP {
+            held.signal = if stop.1 == 0 { stop.0 } else { 0 };
+            return Ok(Err(Unfit::Now("receives a signal".to_owned())));
+        }
+        let failed = |what, error: io::Error| LoaderError::system(tid, what, error);
+        let read =
+            || read_and_repair(tid, self.memory).map_err(|errno| failed("reading registers", errno.into()));
+        let mut regs = read()?;
+        if let Some(patience) = patience
+            && restart::call_state(&regs) == Call::RestartBlock
+        {
+            if !held.run_to_end_of_call(patience).map_err(|error| failed("waiting", error))? {
+                return Ok(Err(Unfit::Asleep));
+            }
+            regs = read()?;
+        }
+        if let Err(unfit) = self.examine(tid, &regs) {
+            return Ok(Err(unfit));
+        }
+        let Some(stack) = self.map.find(RuntimeAddr(regs.rsp)).filter(|stack| stack.write) else {
+            return Ok(Err(Unfit::Now("has no stack".to_owned())));
+        };
+        let mask = sys::signal_mask(tid).map_err(|error| failed("reading the signal mask", error))?;
+        let xstate = sys::xstate(tid).map_err(|error| failed("reading vector registers", error))?;
+        let Some(frame) = sigframe::build(&regs, &xstate, mask, stack.range) else {
+            return Ok(Err(Unfit::Now("has too little room on its stack".to_owned())));
+        };
+
+        // From here on something of the loader's is in the target: the marker first.
+        self.slack.occupy(self.memory, mapping)?;
+        let outcome = self.memory.write(frame.address, &frame.bytes).and_then(|()| {
+            held.restore = Some((regs, mask));
+            self.make_calls(&held, calls, frame.stack_pointer)
+        });
+        let restored = held.put_back().map_err(|error| failed("restoring a thread", error));
+        drop(held);
+        let stopped = begin.elapsed();
+        // Nobody runs in the slack any more only if the thread was restored or is gone.
+        if matches!(restored, Ok(()) | Err(LoaderError::ProcessEnded(_))) {
+            mark()?;
+            self.slack.vacate(self.memory)?;
+        }
+        outcome?;
+        restored?;
+        Ok(Ok(stopped))
+    }
+
+    /// What can be told of a thread while it runs.
+    fn vet(&self, tid: Pid) -> std::result::Result<(), Unfit> {
+        let gone = |_| Unfit::Now("has ended".to_owned());
+        let stat = self.process.task_stat(tid).map_err(gone)?;
+        let status = self.process.task_status(tid).map_err(gone)?;
+        if stat.user_worker {
+            Err(Unfit::Never("runs in the kernel only".to_owned()))
+        } else if matches!(stat.state, b'Z' | b'X') {
+            Err(Unfit::Never("has ended".to_owned()))
+        } else if status.seccomp != 0 {
+            Err(Unfit::Never("has a seccomp filter".to_owned()))
+        } else if status.shadow_stack {
+            Err(Unfit::Never("uses a shadow stack".to_owned()))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What can be told of a stopped thread from its registers.
+    fn examine(&self, tid: Pid, regs: &user_regs_struct) -> std::result::Result<(), Unfit> {
+        if regs.cs != USER_CODE_64 {
+            return Err(Unfit::Now("does not run 64-bit code".to_owned()));
+        }
+        if regs.rip == 0 {
+            return Err(Unfit::Never("has no user code".to_owned()));
+        }
+        match restart::call_state(regs) {
+            Call::RestartBlock => Err(Unfit::Asleep),
+            Call::Interrupted | Call::MustReturn => {
+                Err(Unfit::Now("is in a system call that cannot be repeated".to_owned()))
+            }
+            Call::None if self.in_restartable_sequence(tid) => {
+                // Restoring the registers would lead back into it without the abort that is due.
+                Err(Unfit::Now("is in a restartable sequence".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// True if the thread has announced a restartable sequence (rseq(2)); such code makes no system calls.
+    fn in_restartable_sequence(&self, tid: Pid) -> bool {
+        const RSEQ_CS: u64 = 8;
+        sys::rseq_area(tid)
+            .is_some_and(|area| self.memory.read_u64(RuntimeAddr(area + RSEQ_CS)).is_ok_and(|cs| cs != 0))
+    }
+
+    fn make_calls(&self, held: &HeldThread, calls: &[SystemCall], stack_pointer: u64) -> Result<()> {
+        let tid = held.tid;
+        let failed = |what, error: io::Error| LoaderError::system(tid, what, error);
+        for (index, call) in calls.iter().enumerate() {
+            let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
+            let Some((home, _)) = held.restore else { break };
+            let regs = user_regs_struct {
+                rax: call.number as u64,
+                orig_rax: u64::MAX,
+                rip: self.slack.code().0,
+                rsp: stack_pointer,
+                rdi,
+                rsi,
+                rdx,
+                r10,
+                r8,
+                r9,
+                ..home
+            };
+            ptrace::setregs(tid, regs).map_err(|errno| failed("setting registers", errno.into()))?;
+            if index == 0 {
+                // After the registers, so that a loader that dies between leaves no thread deaf: from now on
+                // the frame brings the old mask back.
+                sys::set_signal_mask(tid, u64::MAX)
+                    .map_err(|error| failed("setting the signal mask", error))?;
+            }
+            let deadline = Instant::now() + CALL_PATIENCE;
+            for _entry_then_exit in 0..2 {
+                held.run_to_syscall_stop(deadline).map_err(|error| failed("making a system call", error))?;
+            }
+            let result =
+                ptrace::getregs(tid).map_err(|errno| failed("reading registers", errno.into()))?.rax as i64;
+            if (-4095..0).contains(&result) {
+                let error = io::Error::from_raw_os_error(-result as i32);
+                return Err(LoaderError::InjectedCall { pid: self.process.pid(), call: call.name, error });
+            }
+            if call.number == libc::SYS_mmap && result as u64 != call.arguments[0] {
+                // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a hint.
+                let error = io::Error::from_raw_os_error(libc::EEXIST);
+                return Err(LoaderError::InjectedCall { pid: self.process.pid(), call: call.name, error });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A stopped thread that is let go when this is dropped, restored if need be.
+struct HeldThread {
+    tid: Pid,
+    /// Signal to deliver.
+    signal: i32,
+    /// Registers and signal mask to put back.
+    restore: Option<(user_regs_struct, u64)>,
+}
+
+impl HeldThread {
+    /// Runs up to the next system call stop. With all signals blocked only SIGSTOP and SIGKILL interfere.
+    fn run_to_syscall_stop(&self, deadline: Instant) -> io::Result<()> {
+        let mut signal = 0;
+        let _ticker = Ticker::start(Duration::from_millis(10))?;
+        loop {
+            sys::resume(self.tid, Resume::ToSystemCall, signal)?;
+            match self.next_stop(deadline)? {
+                (SYSCALL_STOP, 0) => return Ok(()),
+                (delivered, 0) => signal = delivered,
+                // A pending interrupt or a group stop; the thread goes on all the same.
+                _ => signal = 0,
+            }
+        }
+    }
+
+    fn next_stop(&self, deadline: Instant) -> io::Result<(i32, i32)> {
+        loop {
+            match sys::wait(self.tid, true)? {
+                Wait::Stopped { signal, event } => return Ok((signal, event)),
+                Wait::Gone => return Err(io::Error::from_raw_os_error(libc::ESRCH)),
+                Wait::NotYet if Instant::now() < deadline => {}
+                Wait::NotYet => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    }
+
+    /// Lets a thread that sleeps in a system call go on, and stops it where that call ends by itself.
+    fn run_to_end_of_call(&mut self, patience: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + patience;
+        let ticker = Ticker::start(Duration::from_millis(10))?;
+        let mut entered = false;
+        loop {
+            sys::resume(self.tid, Resume::ToSystemCall, 0)?;
+            match self.next_stop(deadline) {
+                Ok((SYSCALL_STOP, 0)) if entered => return Ok(true),
+                Ok((SYSCALL_STOP, 0)) => entered = true,
+                Ok((signal, 0)) => {
+                    self.signal = signal;
+                    return Ok(false);
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => break,
+                Err(error) => return Err(error),
+            }
+        }
+        drop(ticker);
+        if let Some((signal, 0)) = interrupt(self.tid)?
+            && signal != SYSCALL_STOP
+        {
+            self.signal = signal;
+        }
+        Ok(false)
+    }
+
+    /// Puts registers and signal mask back, at a stop where the kernel restarts interrupted calls.
+    fn put_back(&mut self) -> io::Result<()> {
+        let Some((regs, mask)) = self.restore else { return Ok(()) };
+        loop {
+            ptrace::interrupt(self.tid)?;
+            sys::resume(self.tid, Resume::Continue, std::mem::take(&mut self.signal))?;
+            match self.next_stop(Instant::now() + CALL_PATIENCE)? {
+                (signal, 0) if signal != SYSCALL_STOP => self.signal = signal,
+                (_, 0) => {}
+                _ => break,
+            }
+        }
+        // The mask first: with the old registers and the new mask the thread would be deaf.
+        sys::set_signal_mask(self.tid, mask)?;
+        ptrace::setregs(self.tid, regs)?;
+        self.restore = None;
+        Ok(())
+    }
+}
+
+impl Drop for HeldThread {
+    fn drop(&mut self) {
+        if self.put_back().is_err() {
+            // The thread is gone, or its frame leads it home.
+        }
+        let _ = sys::resume(self.tid, Resume::Detach, self.signal);
+    }
+}

@@ -1,0 +1,61 @@
+//! What is applied where, read from the processes themselves.
+
+use crate::error::Result;
+use crate::record::{Record, RegionState};
+use crate::redirect::PatchState;
+use crate::report::{ListReport, ListedPatch, ListedProcess};
+use crate::sharers::all_pids;
+use crate::target::Target;
+
+/// The patches of one process.
+pub fn patches(target: &Target) -> Result<Vec<ListedPatch>> {
+    let mut patches = Vec::new();
+    for header in target.regions() {
+        if header.state != RegionState::Filled {
+            continue;
+        }
+        let table = header.read_table(&target.memory, target.process.pid())?;
+        let record = Record { header, table };
+        // Text that cannot be read is gone, with the redirects in it.
+        let state = record.redirects().state(&target.memory).unwrap_or(PatchState::Interrupted);
+        let image = target.images.iter().find(|image| image.bias == record.header.bias);
+        let path = image.and_then(|image| image.path.as_ref());
+        let image = path.map_or(record.table.image.clone(), |path| path.display().to_string());
+        patches.push(ListedPatch::new(&record, image, state));
+    }
+    Ok(patches)
+}
+
+/// True if a loader may have been there; spares opening the memory of every process.
+fn may_have_patches(target: &crate::maps::MemoryMap) -> bool {
+    target.iter().any(|mapping| mapping.is_private_anonymous() && mapping.execute && !mapping.write)
+}
+
+/// The patches of process `pid`.
+pub fn list_process(pid: i32) -> Result<ListedProcess> {
+    let target = Target::open(pid)?;
+    let exe = target.process.exe().map_or_else(String::new, |exe| exe.display().to_string());
+    Ok(ListedProcess { pid, exe, patches: patches(&target)? })
+}
+
+/// The processes that hold patches, or the given one.
+pub fn list(pid: Option<i32>) -> Result<ListReport> {
+    let processes = match pid {
+        Some(pid) => vec![list_process(pid)?],
+        None => processes_with_patches(),
+    };
+    Ok(ListReport { schema: "tardigrade.list/1", processes, kernel: Vec::new() })
+}
+
+/// All processes that hold patches. Processes that end meanwhile, or that this user may not look at, are left
+/// out.
+pub fn processes_with_patches() -> Vec<ListedProcess> {
+    let candidates = all_pids().into_iter().filter(|pid| {
+        let map = crate::process::Process::open(*pid).and_then(|process| process.memory_map());
+        map.is_ok_and(|map| may_have_patches(&map))
+    });
+    candidates
+        .filter_map(|pid| list_process(pid).ok())
+        .filter(|process| !process.patches.is_empty())
+        .collect()
+}

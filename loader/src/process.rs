@@ -1,0 +1,238 @@
+//! A process, held so that its number cannot come to mean another one.
+
+use crate::error::{LoaderError, Result};
+use crate::maps::MemoryMap;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// `PF_USER_WORKER` of the kernel's `include/linux/sched.h`: a kernel-made task of the process (vhost,
+/// io_uring, KVM's page recovery) which never runs user code.
+const PF_USER_WORKER: u64 = 0x4000;
+/// `PF_IO_WORKER`, which older kernels set instead.
+const PF_IO_WORKER: u64 = 0x10;
+
+/// A process, known by an open `/proc/PID` directory: once the process is gone, every file in it is gone too,
+/// even if another process gets the number.
+#[derive(Debug)]
+pub struct Process {
+    pid: Pid,
+    directory: OwnedFd,
+}
+
+/// What the loader needs from `/proc/PID/task/TID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskStat {
+    /// `R`, `S`, `Z` and so on.
+    pub state: u8,
+    /// The task is a user worker: it runs in the kernel only.
+    pub user_worker: bool,
+    /// When it was started, in clock ticks since boot.
+    pub start_time: u64,
+    /// Start of the heap that brk(2) extends, 0 if hidden.
+    pub start_brk: u64,
+}
+
+/// What the loader needs from `/proc/PID/task/TID/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskStatus {
+    /// Thread group, the process.
+    pub tgid: i32,
+    /// Who traces it, 0 for nobody.
+    pub tracer: i32,
+    /// Seccomp mode, 0 for none.
+    pub seccomp: u32,
+    /// Uses a shadow stack.
+    pub shadow_stack: bool,
+}
+
+impl Process {
+    /// Opens process `pid`, which must be a live process with memory of its own.
+    pub fn open(pid: i32) -> Result<Self> {
+        let pid = Pid::from_raw(pid);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = nix::fcntl::open(format!("/proc/{pid}").as_str(), flags, Mode::empty())
+            .map_err(|_| LoaderError::NoProcess(pid))?;
+        let process = Process { pid, directory };
+        let status = process.task_status(pid).map_err(|error| process.explain("reading status", error))?;
+        if status.tgid != pid.as_raw() {
+            return Err(LoaderError::NotAProcess { tid: pid, pid: Pid::from_raw(status.tgid) });
+        }
+        let stat = process.task_stat(pid).map_err(|error| process.explain("reading stat", error))?;
+        if matches!(stat.state, b'Z' | b'X') && process.tasks().map_or(0, |tasks| tasks.len()) <= 1 {
+            return Err(LoaderError::ProcessEnded(pid));
+        }
+        Ok(process)
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The open `/proc/PID` directory.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Opens a file in `/proc/PID`.
+    pub fn open_file(&self, name: &str, flags: OFlag) -> io::Result<File> {
+        Ok(openat(&self.directory, name, flags | OFlag::O_CLOEXEC, Mode::empty())?.into())
+    }
+
+    /// Reads a file in `/proc/PID`.
+    pub fn read_file(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut contents = Vec::new();
+        self.open_file(name, OFlag::O_RDONLY)?.read_to_end(&mut contents)?;
+        Ok(contents)
+    }
+
+    /// The mappings.
+    pub fn memory_map(&self) -> Result<MemoryMap> {
+        let map = self.read_file("maps").map_err(|error| self.explain("reading maps", error))?;
+        let map = MemoryMap::parse(map);
+        if map.iter().next().is_none() {
+            // Only a kernel thread or a dying process has no memory.
+            let ended = self.task_stat(self.pid).map_or(true, |stat| matches!(stat.state, b'Z' | b'X'));
+            return Err(if ended {
+                LoaderError::ProcessEnded(self.pid)
+            } else {
+                LoaderError::KernelThread(self.pid)
+            });
+        }
+        Ok(map)
+    }
+
+    /// Path of the executable, as seen from the process.
+    pub fn exe(&self) -> Option<PathBuf> {
+        nix::fcntl::readlinkat(&self.directory, "exe").ok().map(PathBuf::from)
+    }
+
+    /// The tasks of the process at this moment, user workers included.
+    pub fn tasks(&self) -> io::Result<Vec<Pid>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut tasks = nix::dir::Dir::openat(&self.directory, "task", flags, Mode::empty())?;
+        let mut tids = Vec::new();
+        for entry in tasks.iter() {
+            let entry = entry?;
+            let name = entry.file_name().to_str().ok();
+            tids.extend(name.and_then(|name| name.parse().ok()).map(Pid::from_raw));
+        }
+        Ok(tids)
+    }
+
+    /// How many tasks the process has: the link count of its `task` directory, which the kernel computes so
+    /// (fs/proc/base.c, proc_task_getattr).
+    pub fn task_count(&self) -> io::Result<u64> {
+        let stat = nix::sys::stat::fstatat(&self.directory, "task", nix::fcntl::AtFlags::empty())?;
+        Ok(stat.st_nlink.saturating_sub(2))
+    }
+
+    /// Reads `stat` of one task.
+    pub fn task_stat(&self, tid: Pid) -> io::Result<TaskStat> {
+        let text = self.read_file(&format!("task/{tid}/stat"))?;
+        parse_stat(&text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+
+    /// Reads `status` of one task.
+    pub fn task_status(&self, tid: Pid) -> io::Result<TaskStatus> {
+        let text = self.read_file(&format!("task/{tid}/status"))?;
+        Ok(parse_status(&String::from_utf8_lossy(&text)))
+    }
+
+    /// The system call that a task is blocked in: its number, stack pointer and instruction pointer.
+    pub fn blocked_call(&self, tid: Pid) -> Option<BlockedCall> {
+        let text = self.read_file(&format!("task/{tid}/syscall")).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let fields: Vec<&str> = text.split_whitespace().collect();
+        let hex = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+        let [number, .., stack, instruction] = fields[..] else { return None };
+        Some(BlockedCall { number: number.parse().ok()?, stack: hex(stack)?, instruction: hex(instruction)? })
+    }
+
+    /// Tells what a failed access to one of the files means.
+    pub(crate) fn explain(&self, what: &'static str, source: io::Error) -> LoaderError {
+        match source.kind() {
+            io::ErrorKind::NotFound => LoaderError::ProcessEnded(self.pid),
+            _ => LoaderError::system(self.pid, what, source),
+        }
+    }
+}
+
+/// Where a task waits in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockedCall {
+    /// Number of the system call, -1 for none.
+    pub number: i64,
+    /// Stack pointer at the call.
+    pub stack: u64,
+    /// Instruction pointer behind the call.
+    pub instruction: u64,
+}
+
+fn parse_stat(text: &[u8]) -> Option<TaskStat> {
+    // The name in parentheses may hold anything, parentheses and spaces too.
+    let behind_name = text.iter().rposition(|&byte| byte == b')')? + 1;
+    let fields = std::str::from_utf8(text.get(behind_name..)?).ok()?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    // proc_pid_stat(5) counts fields from 1; the first one here is number 3.
+    let field = |number: usize| fields.get(number - 3).copied();
+    let flags: u64 = field(9)?.parse().ok()?;
+    Some(TaskStat {
+        state: *field(3)?.as_bytes().first()?,
+        user_worker: flags & (PF_USER_WORKER | PF_IO_WORKER) != 0,
+        start_time: field(22)?.parse().ok()?,
+        start_brk: field(47).and_then(|text| text.parse().ok()).unwrap_or(0),
+    })
+}
+
+fn parse_status(text: &str) -> TaskStatus {
+    let mut status = TaskStatus::default();
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once(':') else { continue };
+        let value = value.trim();
+        match key {
+            "Tgid" => status.tgid = value.parse().unwrap_or(0),
+            "TracerPid" => status.tracer = value.parse().unwrap_or(0),
+            "Seccomp" => status.seccomp = value.parse().unwrap_or(u32::MAX),
+            "x86_Thread_features" => status.shadow_stack = value.contains("shstk"),
+            _ => {}
+        }
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_process() {
+        let process = Process::open(std::process::id() as i32).unwrap();
+        let tasks = process.tasks().unwrap();
+        assert!(tasks.contains(&nix::unistd::gettid()));
+        let stat = process.task_stat(nix::unistd::gettid()).unwrap();
+        assert!(!stat.user_worker && stat.start_time > 0);
+        assert_eq!(process.task_status(process.pid()).unwrap().tgid, process.pid().as_raw());
+        assert!(process.memory_map().unwrap().iter().count() > 5);
+    }
+
+    #[test]
+    fn kernel_thread_and_dead_process() {
+        let kthreadd = Process::open(2).unwrap();
+        assert!(matches!(kthreadd.memory_map(), Err(LoaderError::KernelThread(_))));
+        assert!(matches!(Process::open(0x3fff_ffff), Err(LoaderError::NoProcess(_))));
+    }
+
+    #[test]
+    fn user_worker_with_odd_name() {
+        let text = b"7 (a) b (c) S 1 7 7 0 -1 16384 0 0 0 0 0 0 0 0 20 0 2 0 4711 0 0";
+        let stat = parse_stat(text).unwrap();
+        assert!(stat.user_worker);
+        assert_eq!((stat.state, stat.start_time, stat.start_brk), (b'S', 4711, 0));
+    }
+}

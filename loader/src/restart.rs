@@ -1,0 +1,153 @@
+//! System calls that the stop interrupted.
+//!
+//! Most blocking calls restart by themselves when a tracer stops them. Some answer EINTR although no signal
+//! came (signal(7), "Interruption of system calls and library functions by stop signals"). For those on a
+//! list the loader changes the answer to `ERESTARTNOHAND` while the thread is stopped: when it is let go, the
+//! kernel makes the call again, or returns EINTR after all if a handler has to run (arch/x86/kernel/signal.c,
+//! arch_do_signal_or_restart). So a signal that comes at any moment is told to the program as ever.
+//! A finite timeout starts again in full.
+
+use crate::address::RuntimeAddr;
+use crate::memory::RemoteMemory;
+use libc::user_regs_struct;
+
+/// Calls that may be made again after EINTR: they have done nothing by then.
+const RESTARTABLE: &[libc::c_long] = &[
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_io_getevents,
+    libc::SYS_io_uring_enter,
+    // With a timeout on the socket these answer EINTR (socket(7), SO_RCVTIMEO and SO_SNDTIMEO).
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+];
+
+/// The kernel's answer for a call whose rest is kept in the task's restart block
+/// (`ERESTART_RESTARTBLOCK` of include/linux/errno.h).
+const RESTART_BLOCK: i64 = -516;
+/// `ERESTARTNOHAND`: make the call again unless a handler runs.
+const RESTART_UNLESS_HANDLER: i64 = -514;
+/// `ERESTARTSYS`, `ERESTARTNOINTR`, `ERESTARTNOHAND`.
+const RESTART_CALL: [i64; 3] = [-512, -513, RESTART_UNLESS_HANDLER];
+
+/// How a stopped thread stands to the system call that it was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// It runs user code, or its call is done.
+    None,
+    /// The kernel makes the call again by itself.
+    Restarts,
+    /// The kernel continues the call from the task's restart block.
+    RestartBlock,
+    /// The call returns EINTR because of the stop, and may be made again.
+    Interrupted,
+    /// The call returns EINTR, and that cannot be hidden.
+    MustReturn,
+}
+
+/// How the registers of a stopped thread are to be read.
+pub(crate) fn call_state(regs: &user_regs_struct) -> Call {
+    let number = regs.orig_rax as i64;
+    let result = regs.rax as i64;
+    if number < 0 {
+        Call::None
+    } else if result == RESTART_BLOCK {
+        Call::RestartBlock
+    } else if RESTART_CALL.contains(&result) {
+        Call::Restarts
+    } else if result == -i64::from(libc::EINTR) {
+        if RESTARTABLE.contains(&number) { Call::Interrupted } else { Call::MustReturn }
+    } else {
+        Call::None
+    }
+}
+
+/// The registers with which the thread makes its call again, without the kernel's help.
+pub(crate) fn call_again(regs: &user_regs_struct) -> user_regs_struct {
+    let mut again = *regs;
+    again.rax = regs.orig_rax;
+    again.rip = regs.rip.wrapping_sub(SYSCALL_INSTRUCTION.len() as u64);
+    again.orig_rax = u64::MAX;
+    again
+}
+
+/// `syscall`.
+pub(crate) const SYSCALL_INSTRUCTION: [u8; 2] = [0x0f, 0x05];
+
+/// The registers to let a thread go with, if its call has to be made again by the loader's doing.
+pub(crate) fn repaired(regs: &user_regs_struct, memory: &RemoteMemory) -> Option<user_regs_struct> {
+    if call_state(regs) != Call::Interrupted {
+        return None;
+    }
+    // Numbers mean other calls behind `int $0x80`.
+    let mut instruction = [0; SYSCALL_INSTRUCTION.len()];
+    let address = RuntimeAddr(regs.rip.wrapping_sub(instruction.len() as u64));
+    memory.read(address, &mut instruction).ok()?;
+    let mut repaired = *regs;
+    repaired.rax = RESTART_UNLESS_HANDLER as u64;
+    (instruction == SYSCALL_INSTRUCTION).then_some(repaired)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regs(number: i64, result: i64) -> user_regs_struct {
+        user_regs_struct {
+            orig_rax: number as u64,
+            rax: result as u64,
+            rip: 0x1002,
+            r15: 0,
+            r14: 0,
+            r13: 0,
+            r12: 0,
+            rbp: 0,
+            rbx: 0,
+            r11: 0,
+            r10: 0,
+            r9: 0,
+            r8: 0,
+            rcx: 0,
+            rdx: 0,
+            rsi: 0,
+            rdi: 0,
+            cs: 0,
+            eflags: 0,
+            rsp: 0,
+            ss: 0,
+            fs_base: 0,
+            gs_base: 0,
+            ds: 0,
+            es: 0,
+            fs: 0,
+            gs: 0,
+        }
+    }
+
+    #[test]
+    fn only_listed_calls_are_made_again() {
+        assert_eq!(call_state(&regs(libc::SYS_epoll_wait, -4)), Call::Interrupted);
+        assert_eq!(call_state(&regs(libc::SYS_epoll_wait, 1)), Call::None);
+        assert_eq!(call_state(&regs(libc::SYS_ioctl, -4)), Call::MustReturn);
+        assert_eq!(call_state(&regs(libc::SYS_close, -4)), Call::MustReturn);
+        assert_eq!(call_state(&regs(libc::SYS_futex, -512)), Call::Restarts);
+        assert_eq!(call_state(&regs(libc::SYS_nanosleep, -516)), Call::RestartBlock);
+        assert_eq!(call_state(&regs(-1, -4)), Call::None);
+    }
+
+    #[test]
+    fn a_call_made_again_starts_at_its_instruction() {
+        let again = call_again(&regs(libc::SYS_epoll_wait, -4));
+        assert_eq!((again.rip, again.rax), (0x1000, libc::SYS_epoll_wait as u64));
+        assert_eq!(again.orig_rax as i64, -1);
+    }
+}

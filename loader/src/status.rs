@@ -1,0 +1,45 @@
+//! The virtual machine monitors of a host, with their builds and patches.
+
+use crate::error::Result;
+use crate::list;
+use crate::process::Process;
+use crate::report::{ProcessStatus, StatusReport};
+use crate::sharers::all_pids;
+use crate::target::Target;
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::Mode;
+
+/// Reports every process that runs virtual machines or holds patches.
+pub fn status() -> StatusReport {
+    let patched: Vec<i32> = list::processes_with_patches().iter().map(|process| process.pid).collect();
+    let processes = all_pids().into_iter().filter_map(|pid| {
+        let vmm = Process::open(pid).is_ok_and(|process| has_virtual_machine(&process));
+        if vmm || patched.contains(&pid) { process_status(pid, vmm).ok() } else { None }
+    });
+    StatusReport { schema: "tardigrade.status/1", processes: processes.collect() }
+}
+
+fn process_status(pid: i32, vmm: bool) -> Result<ProcessStatus> {
+    let target = Target::open(pid)?;
+    let exe = target.process.exe();
+    let image = target.images.iter().find(|image| image.path.is_some() && image.path == exe);
+    let build_id = image.and_then(|image| image.build_id.as_ref()).map(ToString::to_string);
+    let patches = list::patches(&target)?;
+    let exe = exe.map_or_else(String::new, |exe| exe.display().to_string());
+    Ok(ProcessStatus { pid, exe, build_id, vmm, patches })
+}
+
+/// True if the process has a KVM device or a virtual machine open.
+fn has_virtual_machine(process: &Process) -> bool {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let Ok(mut directory) = Dir::openat(process.directory(), "fd", flags, Mode::empty()) else {
+        return false;
+    };
+    let names: Vec<_> = directory.iter().flatten().map(|entry| entry.file_name().to_owned()).collect();
+    names.iter().any(|name| {
+        let link = readlinkat(&directory, name.as_c_str()).unwrap_or_default();
+        let link = link.to_string_lossy();
+        link == "/dev/kvm" || link.starts_with("anon_inode:kvm-vm")
+    })
+}

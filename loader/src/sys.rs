@@ -1,0 +1,227 @@
+//! The system calls that no safe wrapper covers. All unsafe code of the loader is here.
+#![allow(unsafe_code, reason = "the one module that talks to the kernel directly")]
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// `PTRACE_SETSIGMASK` of `include/uapi/linux/ptrace.h`.
+const PTRACE_SETSIGMASK: libc::c_uint = 0x420b;
+/// `NT_X86_XSTATE` of `include/uapi/linux/elf.h`.
+const NT_X86_XSTATE: usize = 0x202;
+/// More than any XSAVE area in existence (AMX makes it 11 KiB).
+const MAX_XSTATE: usize = 64 * 1024;
+/// `KCMP_VM` of `include/uapi/linux/kcmp.h`.
+const KCMP_VM: libc::c_long = 1;
+
+/// What waitpid(2) says about a tracee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It is gone.
+    Gone,
+    /// It stopped: with this signal, for this ptrace event (0 for none).
+    Stopped {
+        /// The signal.
+        signal: i32,
+        /// The event.
+        event: i32,
+    },
+    /// It has not stopped yet; a timer or signal ended the wait.
+    NotYet,
+}
+
+/// Waits until `tid` stops or a signal arrives here; with `block` unset, only looks.
+pub(crate) fn wait(tid: Pid, block: bool) -> io::Result<Wait> {
+    let mut status = 0;
+    let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    // SAFETY: `status` is a valid place for the result.
+    let result = unsafe { libc::waitpid(tid.as_raw(), &raw mut status, flags) };
+    match Errno::result(result) {
+        Ok(0) | Err(Errno::EINTR) => Ok(Wait::NotYet),
+        Ok(_) if libc::WIFSTOPPED(status) => {
+            Ok(Wait::Stopped { signal: libc::WSTOPSIG(status), event: status >> 16 })
+        }
+        Ok(_) | Err(Errno::ECHILD) => Ok(Wait::Gone),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Ways to let a stopped tracee go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// Run.
+    Continue,
+    /// Run up to the next entry into or exit from a system call.
+    ToSystemCall,
+    /// Run untraced.
+    Detach,
+}
+
+/// Resumes `tid`, delivering `signal` unless it is 0. Takes realtime signals too, which nix does not.
+pub(crate) fn resume(tid: Pid, how: Resume, signal: i32) -> io::Result<()> {
+    let request = match how {
+        Resume::Continue => libc::PTRACE_CONT,
+        Resume::ToSystemCall => libc::PTRACE_SYSCALL,
+        Resume::Detach => libc::PTRACE_DETACH,
+    };
+    // SAFETY: these requests take a number for `data` and ignore `addr`.
+    let result = unsafe {
+        libc::ptrace(
+            request,
+            tid.as_raw(),
+            ptr::null_mut::<u8>(),
+            ptr::without_provenance_mut::<u8>(signal as usize),
+        )
+    };
+    Errno::result(result)?;
+    Ok(())
+}
+
+/// The thread's XSAVE image in the standard format.
+pub(crate) fn xstate(tid: Pid) -> io::Result<Vec<u8>> {
+    let mut image = vec![0_u8; MAX_XSTATE];
+    let mut piece = libc::iovec { iov_base: image.as_mut_ptr().cast(), iov_len: image.len() };
+    // SAFETY: `piece` describes `image`, which outlives the call; the kernel writes at most its length.
+    let result = unsafe {
+        libc::ptrace(
+            libc::PTRACE_GETREGSET,
+            tid.as_raw(),
+            ptr::without_provenance_mut::<u8>(NT_X86_XSTATE),
+            &raw mut piece,
+        )
+    };
+    Errno::result(result)?;
+    image.truncate(piece.iov_len);
+    Ok(image)
+}
+
+/// The thread's signal mask; if a system call replaced it for its duration, the one to come back to.
+pub(crate) fn signal_mask(tid: Pid) -> io::Result<u64> {
+    let mut mask = 0_u64;
+    // SAFETY: `addr` is the size of the kernel's sigset_t, `mask` has that size.
+    let result = unsafe {
+        libc::ptrace(
+            libc::PTRACE_GETSIGMASK,
+            tid.as_raw(),
+            ptr::without_provenance_mut::<u8>(size_of::<u64>()),
+            &raw mut mask,
+        )
+    };
+    Errno::result(result)?;
+    Ok(mask)
+}
+
+/// Sets the thread's signal mask.
+pub(crate) fn set_signal_mask(tid: Pid, mask: u64) -> io::Result<()> {
+    let mut mask = mask;
+    // SAFETY: `addr` is the size of the kernel's sigset_t, `mask` has that size.
+    let result = unsafe {
+        libc::ptrace(
+            PTRACE_SETSIGMASK,
+            tid.as_raw(),
+            ptr::without_provenance_mut::<u8>(size_of::<u64>()),
+            &raw mut mask,
+        )
+    };
+    Errno::result(result)?;
+    Ok(())
+}
+
+/// Address of the thread's registered `struct rseq`, None if it has none.
+pub(crate) fn rseq_area(tid: Pid) -> Option<u64> {
+    // SAFETY: the structure is plain data for which zero bytes are valid.
+    let mut area: libc::ptrace_rseq_configuration = unsafe { std::mem::zeroed() };
+    // SAFETY: `addr` is the size of `area`, which the kernel fills.
+    let result = unsafe {
+        libc::ptrace(
+            libc::PTRACE_GET_RSEQ_CONFIGURATION,
+            tid.as_raw(),
+            ptr::without_provenance_mut::<u8>(size_of::<libc::ptrace_rseq_configuration>()),
+            &raw mut area,
+        )
+    };
+    (result > 0 && area.rseq_abi_pointer != 0).then_some(area.rseq_abi_pointer)
+}
+
+/// True if two processes run in the same memory.
+pub(crate) fn shares_memory(one: Pid, other: Pid) -> io::Result<bool> {
+    // SAFETY: kcmp(2) takes numbers only.
+    let result =
+        unsafe { libc::syscall(libc::SYS_kcmp, one.as_raw(), other.as_raw(), KCMP_VM, 0_usize, 0_usize) };
+    Ok(Errno::result(result)? == 0)
+}
+
+/// While it lives, blocking waits of the calling thread end at least once per period.
+///
+/// A timer that repeats, so that a tick which falls between two waits does no harm.
+pub(crate) struct Ticker {
+    timer: libc::timer_t,
+}
+
+impl Ticker {
+    /// Starts ticking.
+    pub(crate) fn start(period: Duration) -> io::Result<Self> {
+        install_handler(libc::SIGALRM, ignore_signal)?;
+        // SAFETY: sigevent is plain data for which zero bytes are valid.
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = libc::SIGALRM;
+        event.sigev_notify_thread_id = nix::unistd::gettid().as_raw();
+        let mut timer: libc::timer_t = ptr::null_mut();
+        // SAFETY: both pointers are valid for the call.
+        let result = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
+        Errno::result(result)?;
+        let ticker = Ticker { timer };
+        let interval = libc::timespec {
+            tv_sec: period.as_secs() as libc::time_t,
+            tv_nsec: libc::c_long::from(period.subsec_nanos() as i32),
+        };
+        let period = libc::itimerspec { it_interval: interval, it_value: interval };
+        // SAFETY: the timer was just created, `period` is valid for the call.
+        let result = unsafe { libc::timer_settime(timer, 0, &raw const period, ptr::null_mut()) };
+        Errno::result(result)?;
+        Ok(ticker)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // SAFETY: the timer was created by `start` and is deleted once.
+        unsafe { libc::timer_delete(self.timer) };
+    }
+}
+
+static CANCELLED: AtomicBool = AtomicBool::new(false);
+
+/// From now on SIGINT, SIGTERM and SIGHUP only set a flag that [`cancelled`] tells.
+pub(crate) fn catch_termination() -> io::Result<()> {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        install_handler(signal, note_cancellation)?;
+    }
+    Ok(())
+}
+
+/// True if the user asked to stop.
+pub(crate) fn cancelled() -> bool {
+    CANCELLED.load(Ordering::Relaxed)
+}
+
+extern "C" fn ignore_signal(_: libc::c_int) {}
+
+extern "C" fn note_cancellation(_: libc::c_int) {
+    CANCELLED.store(true, Ordering::Relaxed);
+}
+
+/// Installs a handler that ends blocking system calls (no `SA_RESTART`).
+fn install_handler(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> io::Result<()> {
+    // SAFETY: sigaction is plain data for which zero bytes are valid (no flags, empty mask).
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    // SAFETY: the handlers above only touch an atomic, which is async-signal-safe.
+    let result = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    Errno::result(result)?;
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! A process as the loader works on it: locked, its memory open, its images read.
+
+use crate::address::{AddressRange, RuntimeAddr};
+use crate::error::{LoaderError, Result};
+use crate::image::Image;
+use crate::inject::{Injector, SystemCall};
+use crate::lock::TargetLock;
+use crate::maps::MemoryMap;
+use crate::memory::RemoteMemory;
+use crate::process::Process;
+use crate::record::{self, Header, RegionState};
+use crate::slack::{self, Slack};
+use crate::threads::{TaskKinds, ThreadStop};
+use patchfile::PatchId;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A process that this loader may change.
+pub struct Target {
+    /// The process.
+    pub process: Process,
+    /// Its memory.
+    pub memory: RemoteMemory,
+    /// Its mappings when it was opened.
+    pub map: MemoryMap,
+    /// Its images.
+    pub images: Vec<Image>,
+    _lock: Option<TargetLock>,
+}
+
+impl Target {
+    /// Opens a process to look at it.
+    pub fn open(pid: i32) -> Result<Self> {
+        let process = Process::open(pid)?;
+        let map = process.memory_map()?;
+        let memory = RemoteMemory::open(&process)?;
+        let images = Image::all(&map, &memory);
+        Ok(Target { process, memory, map, images, _lock: None })
+    }
+
+    /// Opens a process to change it: takes the lock, and cleans up behind an interrupted loader.
+    pub fn open_locked(pid: i32, deadline: Instant) -> Result<Self> {
+        let process = Process::open(pid)?;
+        let map = process.memory_map()?;
+        let status =
+            process.task_status(process.pid()).map_err(|error| process.explain("reading status", error))?;
+        let lock = TargetLock::take(&process, deadline)?;
+        if status.tracer != 0 {
+            // A loader that was killed a moment ago is still being detached, another one had the lock.
+            let status = process.task_status(process.pid()).unwrap_or(status);
+            if status.tracer != 0 {
+                return Err(LoaderError::Traced { pid: process.pid(), tracer: status.tracer });
+            }
+        }
+        let memory = RemoteMemory::open_writable(&process)?;
+        let images = Image::all(&map, &memory);
+        let mut target = Target { process, memory, map, images, _lock: Some(lock) };
+        target.clean_slack(deadline)?;
+        Ok(target)
+    }
+
+    /// All regions of loaders in the process.
+    pub fn regions(&self) -> Vec<Header> {
+        record::find_all(&self.map, &self.memory)
+    }
+
+    /// The region that holds a patch.
+    pub fn region_of(&self, patch: PatchId) -> Option<Header> {
+        let mut regions = self.regions().into_iter();
+        regions.find(|region| region.state == RegionState::Filled && region.patch == patch)
+    }
+
+    /// Reads the mappings again.
+    pub fn refresh_map(&mut self) -> Result<()> {
+        self.map = self.process.memory_map()?;
+        Ok(())
+    }
+
+    /// A place to make system calls from; the image that is about to be patched comes first.
+    fn slack(&self, preferred: &Image) -> Result<Slack> {
+        let found = slack::search(&self.map, &self.images, Some(preferred), &self.memory);
+        found.free.first().copied().ok_or(LoaderError::NoSlack(self.process.pid()))
+    }
+
+    /// Maps `executable_len` bytes readable and executable at `start`, and `writable_len` bytes readable and
+    /// writable behind them. Returns how long a thread was stopped for it.
+    pub(crate) fn map_region(
+        &mut self,
+        image: &Image,
+        start: RuntimeAddr,
+        executable_len: u64,
+        writable_len: u64,
+        deadline: Instant,
+    ) -> Result<Duration> {
+        let region = AddressRange::sized(start, executable_len + writable_len);
+        // One mapping takes the whole range, so that nothing can come between the parts.
+        let mut calls = vec![mmap(region, libc::PROT_READ | libc::PROT_EXEC, libc::MAP_FIXED_NOREPLACE)];
+        calls.extend(writable_part(start.plus(executable_len), writable_len));
+        self.make_calls(image, region, &calls, deadline)
+    }
+
+    /// Turns the end of an unused region into a writable part.
+    pub(crate) fn split_region(
+        &mut self,
+        image: &Image,
+        region: AddressRange,
+        writable_len: u64,
+        deadline: Instant,
+    ) -> Result<Duration> {
+        let start = RuntimeAddr(region.end.0 - writable_len);
+        let calls: Vec<SystemCall> = writable_part(start, writable_len).into_iter().collect();
+        self.make_calls(image, region, &calls, deadline)
+    }
+
+    fn make_calls(
+        &mut self,
+        image: &Image,
+        region: AddressRange,
+        calls: &[SystemCall],
+        deadline: Instant,
+    ) -> Result<Duration> {
+        let injector = Injector {
+            process: &self.process,
+            memory: &self.memory,
+            map: &self.map,
+            slack: self.slack(image)?,
+            deadline,
+        };
+        // Whatever came of the calls, what they left is marked before the marker in the slack goes.
+        let outcome = injector.run(region, calls, &|| mark(&self.process, &self.memory, region));
+        self.refresh_map()?;
+        outcome
+    }
+
+    /// Removes what an interrupted loader left in the slack, once no thread can be running there.
+    fn clean_slack(&mut self, deadline: Instant) -> Result<()> {
+        let mut kinds = TaskKinds::default();
+        loop {
+            let left = slack::search(&self.map, &self.images, None, &self.memory).left;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let stop = ThreadStop::stop_all(&self.process, &self.memory, &mut kinds)?;
+            let is_inside = |slack: &Slack| {
+                let inside = |rip| slack.range().contains(RuntimeAddr(rip));
+                stop.threads().iter().any(|thread| inside(thread.regs.rip))
+            };
+            let mut waiting = false;
+            for (slack, region) in left {
+                if is_inside(&slack) {
+                    waiting = true;
+                    continue;
+                }
+                mark(&self.process, &self.memory, region)?;
+                slack.vacate(&self.memory)?;
+            }
+            drop(stop);
+            self.refresh_map()?;
+            if waiting && Instant::now() >= deadline {
+                return Err(LoaderError::Busy {
+                    pid: self.process.pid(),
+                    reason: "a thread is still on its way back from an interrupted command".to_owned(),
+                });
+            }
+            sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn mmap(range: AddressRange, protection: i32, placement: i32) -> SystemCall {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | placement;
+    SystemCall {
+        name: "mmap",
+        number: libc::SYS_mmap,
+        arguments: [range.start.0, range.len(), protection as u64, flags as u64, u64::MAX, 0],
+    }
+}
+
+fn writable_part(start: RuntimeAddr, len: u64) -> Option<SystemCall> {
+    let range = AddressRange::sized(start, len);
+    // Replaces the end of the region's own mapping, and nothing else.
+    (len > 0).then(|| mmap(range, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_FIXED))
+}
+
+/// Writes an empty record at the start of `region` if it was mapped and holds no record yet.
+fn mark(process: &Process, memory: &RemoteMemory, region: AddressRange) -> Result<()> {
+    let map = process.memory_map()?;
+    let is_ours = |mapping: &&crate::maps::Mapping| {
+        let executable = mapping.read && mapping.execute && !mapping.write;
+        mapping.is_private_anonymous() && executable
+    };
+    let Some(mapping) = map.find(region.start).filter(is_ours) else { return Ok(()) };
+    if Header::read(region.start, memory).is_some() || memory.read_u64(region.start)? != 0 {
+        return Ok(());
+    }
+    let executable = AddressRange { start: region.start, end: region.end.min(mapping.range.end) };
+    let mut header = Header::empty(executable);
+    header.writable_len = region.end.0 - executable.end.0;
+    memory.write_at_once(region.start, &header.to_bytes())
+}

@@ -1,0 +1,167 @@
+//! The loader is killed: at each of its steps in turn, and at random times.
+
+mod support;
+
+use loader::report::Outcome;
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::{Image, Link, Victim, checked_patch, image, loaded, scratch};
+
+fn patch_file(image: &Image) -> PathBuf {
+    let path = scratch().join("checked.tgp");
+    std::fs::write(&path, checked_patch(image).to_bytes().unwrap()).unwrap();
+    path
+}
+
+fn loader_command(operation: &str, pid: i32) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tardigrade"));
+    let file = scratch().join("checked.tgp");
+    command.arg(operation).arg(file).arg("--pid").arg(pid.to_string());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// System calls by which the loader changes something about the target.
+fn is_step(number: u64) -> bool {
+    [libc::SYS_ptrace, libc::SYS_pwrite64, libc::SYS_wait4].contains(&(number as i64))
+}
+
+/// Runs the loader, and kills it as it is about to make its step number `last`. False if it ended before.
+fn kill_at_step(mut command: Command, last: usize) -> bool {
+    // SAFETY: ptrace(2) is async-signal-safe.
+    unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
+    #[allow(clippy::zombie_processes, reason = "waited for by number below")]
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_raw(child.id() as i32);
+    assert!(matches!(waitpid(pid, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)));
+    ptrace::setoptions(pid, ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL)
+        .unwrap();
+    let (mut step, mut entry) = (0, false);
+    let mut signal = None;
+    loop {
+        ptrace::syscall(pid, signal.take()).unwrap();
+        match waitpid(pid, None).unwrap() {
+            WaitStatus::PtraceSyscall(_) => {
+                entry = !entry;
+                if entry && is_step(ptrace::getregs(pid).unwrap().orig_rax) {
+                    step += 1;
+                    if step == last {
+                        kill(pid, Signal::SIGKILL).unwrap();
+                        while !matches!(waitpid(pid, None).unwrap(), WaitStatus::Signaled(..)) {}
+                        return true;
+                    }
+                }
+            }
+            WaitStatus::Stopped(_, delivered) => signal = Some(delivered),
+            WaitStatus::Exited(_, 0) => return false,
+            other => panic!("the loader ended with {other:?}"),
+        }
+    }
+}
+
+/// After each kill the target is all-old or all-new, and the next commands put everything right.
+#[track_caller]
+fn recovers(victim: &mut Victim, image: &Image, text: &[u8], what: &str) {
+    let loaded = loaded(checked_patch(image));
+    let before = victim.unharmed();
+    assert!(before["answer"] == before["twin"] && before["twin"] == before["tiny"], "{what}: {before:?}");
+    let state = victim.state();
+    let outcome = victim.apply(&loaded).unwrap_or_else(|error| panic!("{what}, {state:?}: {error}")).0;
+    assert!(matches!(outcome, Outcome::Applied | Outcome::Already), "{what}");
+    assert_eq!(victim.answer(), 2, "{what}");
+    assert_eq!(victim.revert(&loaded).unwrap().0, Outcome::Reverted, "{what}");
+    assert_eq!(victim.answer(), 1, "{what}");
+    let now = victim.text(image);
+    assert_eq!(now.iter().zip(text).position(|(now, then)| now != then), None, "{what}");
+    let regions = victim.mappings().iter().filter(|line| line.contains("r-xp 00000000 00:00 0")).count();
+    assert_eq!(regions, 1 + vsyscall_like(victim), "{what}: {:?}", victim.mappings());
+}
+
+/// Mappings of the kernel's that look similar.
+fn vsyscall_like(victim: &Victim) -> usize {
+    let special = |line: &&String| line.contains("r-xp 00000000 00:00 0") && line.contains('[');
+    victim.mappings().iter().filter(special).count()
+}
+
+const THREADS: &[&str] = &["paced", "1", "vectors", "timers"];
+
+#[test]
+fn first_apply_killed_at_every_step() {
+    let image = image(Link::Pie);
+    patch_file(image);
+    let mut step = 1;
+    loop {
+        let mut victim = Victim::start(image, THREADS);
+        let text = victim.text(image);
+        let killed = kill_at_step(loader_command("apply", victim.pid()), step);
+        recovers(&mut victim, image, &text, &format!("apply killed at step {step}"));
+        victim.quit();
+        if !killed {
+            break;
+        }
+        step += 1;
+    }
+    println!("{step} steps");
+    assert!(step > 50, "only {step} steps");
+}
+
+#[test]
+fn revert_and_second_apply_killed_at_every_step() {
+    let image = image(Link::Pie);
+    patch_file(image);
+    let loaded = loaded(checked_patch(image));
+    let mut victim = Victim::start(image, THREADS);
+    let text = victim.text(image);
+    for operation in ["revert", "apply"] {
+        let mut step = 1;
+        loop {
+            match operation {
+                "revert" => victim.apply(&loaded).unwrap(),
+                _ => victim.revert(&loaded).unwrap(),
+            };
+            let killed = kill_at_step(loader_command(operation, victim.pid()), step);
+            recovers(&mut victim, image, &text, &format!("{operation} killed at step {step}"));
+            if !killed {
+                break;
+            }
+            step += 1;
+        }
+        println!("{operation}: {step} steps");
+        assert!(step > 30, "only {step} steps");
+    }
+    victim.quit();
+}
+
+#[test]
+fn killed_at_random_times() {
+    let image = image(Link::Pie);
+    patch_file(image);
+    let loaded = loaded(checked_patch(image));
+    let arguments = ["busy", "1", "paced", "2", "blocked", "8", "timers", "vectors", "breeder"];
+    let mut victim = Victim::start(image, &arguments);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..200 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let operation = if round % 2 == 0 { "apply" } else { "revert" };
+        let mut child = loader_command(operation, victim.pid()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros((random >> 33) % 15_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let report = victim.report();
+        for name in ["mixed", "wrong", "off_stack", "corrupted", "late"] {
+            assert_eq!(report[name], 0, "{name} in round {round}: {report:?}");
+        }
+        assert!(report["answer"] == report["twin"] && report["twin"] == report["tiny"], "{report:?}");
+    }
+    victim.apply(&loaded).unwrap();
+    assert_eq!(victim.report()["answer"], 2);
+    victim.revert(&loaded).unwrap();
+    assert_eq!(victim.report()["answer"], 1);
+    victim.quit();
+}

@@ -1,0 +1,284 @@
+/* A process that is hard to patch without being noticed. It checks itself and counts what goes wrong.
+ *
+ * victim [busy N] [blocked N] [timers] [vectors] [inside] [coroutine] [sleeper] ...
+ * Commands on stdin, one letter a line: r report, s slow call starts, t slow call ends, q quit. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* The functions to be patched. Their code is fixed, so that a patch can be made by hand. */
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".globl answer\n.type answer,@function\n"
+        "answer: .cfi_startproc\n mov $1,%eax\n ret\n.cfi_endproc\n"
+        ".size answer,.-answer\n"
+        ".p2align 4\n"
+        ".globl twin\n.type twin,@function\n"
+        "twin: .cfi_startproc\n mov $1,%eax\n ret\n.cfi_endproc\n"
+        ".size twin,.-twin\n"
+        ".p2align 4\n"
+        ".globl tiny\n.type tiny,@function\n"
+        "tiny: .cfi_startproc\n mov $1,%al\n movzbl %al,%eax\n ret\n.cfi_endproc\n"
+        ".size tiny,.-tiny\n"
+        ".globl tiny_padding\ntiny_padding: .skip 16,0x90\n"
+        ".p2align 4\n"
+        ".globl slow\n.type slow,@function\n"
+        "slow: .cfi_startproc\n sub $8,%rsp\n nop\n.cfi_adjust_cfa_offset 8\n"
+        " call slow_body\n add $8,%rsp\n.cfi_adjust_cfa_offset -8\n ret\n.cfi_endproc\n"
+        ".size slow,.-slow\n");
+int answer(void), twin(void), tiny(void), slow(void);
+
+const char constant[] = "a constant that a patch may copy from the target";
+
+static atomic_long calls, mixed, wrong, interrupted, ticks, off_stack, corrupted, late, wakeups;
+static atomic_int holding;
+static int hold_pipe[2], wake_pipe[2];
+
+__attribute__((used)) int slow_body(void) {
+    char byte;
+    holding = 1;
+    while (read(hold_pipe[0], &byte, 1) != 1) interrupted++;
+    holding = 0;
+    return 1;
+}
+
+static void check_call(void) {
+    int one = answer(), two = twin(), three = tiny(), four = answer();
+    calls++;
+    if ((one != 1 && one != 2) || (two != 1 && two != 2) || (three != 1 && three != 2)) wrong++;
+    if (one == four && (two != one || three != one)) mixed++;
+}
+
+static void *busy(void *unused) {
+    (void)unused;
+    for (;;) check_call();
+}
+
+static void *paced(void *unused) {
+    (void)unused;
+    for (;;) {
+        check_call();
+        struct timespec before, after, pause = {0, 2000000};
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        if (nanosleep(&pause, 0)) interrupted++;
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        if ((after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec < 2000000) late++;
+    }
+}
+
+/* Blocks for good in one of the calls that a stop may disturb. None of them may ever return. */
+static void *blocked(void *kind) {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, 0);
+    struct epoll_event event;
+    int pipes[2];
+    if (pipe(pipes)) abort();
+    switch ((long)kind % 8) {
+    case 0: {
+        int epoll = epoll_create1(0);
+        epoll_wait(epoll, &event, 1, -1);
+        break;
+    }
+    case 1: {
+        int set = semget(IPC_PRIVATE, 1, 0600);
+        struct sembuf wait = {0, -1, 0};
+        union { int value; } arg = {0};
+        semctl(set, 0, SETVAL, arg);
+        semop(set, &wait, 1);
+        break;
+    }
+    case 2: {
+        sigset_t none;
+        sigemptyset(&none);
+        sigaddset(&none, SIGRTMIN + 9);
+        sigtimedwait(&none, 0, 0);
+        break;
+    }
+    case 3: {
+        int epoll = epoll_create1(0);
+        sigset_t none;
+        sigemptyset(&none);
+        epoll_pwait(epoll, &event, 1, -1, &none);
+        break;
+    }
+    case 4: {
+        char byte;
+        (void)!read(pipes[0], &byte, 1);
+        break;
+    }
+    case 5: {
+        struct pollfd poller = {pipes[0], POLLIN, 0};
+        poll(&poller, 1, 100000000);
+        break;
+    }
+    case 6: {
+        static int word;
+        syscall(SYS_futex, &word, 0, 0, 0, 0, 0);
+        break;
+    }
+    default: {
+        struct timespec long_time = {100000, 0};
+        nanosleep(&long_time, 0);
+    }
+    }
+    interrupted++;
+    for (;;) pause();
+}
+
+/* Waits in the calls that threads of servers wait in, and carries on whatever they return. */
+static void *idle(void *kind) {
+    int pipes[2], epoll = epoll_create1(0), word = 0;
+    if (pipe(pipes)) abort();
+    for (;;) {
+        char byte;
+        struct epoll_event event;
+        struct pollfd poller = {pipes[0], POLLIN, 0};
+        switch ((long)kind % 4) {
+        case 0: syscall(SYS_futex, &word, 0, 0, 0, 0, 0); break;
+        case 1: (void)!read(pipes[0], &byte, 1); break;
+        case 2: epoll_wait(epoll, &event, 1, -1); break;
+        default: poll(&poller, 1, 1000000);
+        }
+    }
+}
+
+/* Signals on an alternate stack, all the time. */
+static __thread char *alternate;
+static void on_tick(int signal) {
+    (void)signal;
+    char here;
+    ticks++;
+    if (&here < alternate || &here >= alternate + 65536) off_stack++;
+    check_call();
+}
+
+static void *ticking(void *unused) {
+    (void)unused;
+    alternate = malloc(65536);
+    stack_t stack = {.ss_sp = alternate, .ss_size = 65536}, now;
+    sigaltstack(&stack, 0);
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
+    event._sigev_un._tid = gettid();
+    timer_t timer;
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+    struct itimerspec period = {{0, 1000000}, {0, 1000000}};
+    timer_settime(timer, 0, &period, 0);
+    for (;;) {
+        for (volatile int i = 0; i < 20000; i++);
+        sigaltstack(0, &now);
+        if (now.ss_sp != alternate || now.ss_size != 65536 || now.ss_flags) off_stack++;
+    }
+}
+
+/* Keeps patterns in vector registers. */
+static void *vectors(void *unused) {
+    (void)unused;
+    uint64_t pattern[8], found[8];
+    for (int i = 0; i < 8; i++) pattern[i] = 0x0123456789abcdefUL * (i + 1);
+    for (;;) {
+        uint64_t flags;
+        __asm__ volatile("movdqu (%1),%%xmm3\n movdqu 16(%1),%%xmm12\n"
+                         "mov $200000,%%ecx\n stc\n1: lea -1(%%rcx),%%rcx\n jrcxz 2f\n jmp 1b\n2: pushfq\n pop %0\n"
+                         "movdqu %%xmm3,(%2)\n movdqu %%xmm12,16(%2)\n"
+                         : "=&r"(flags) : "r"(pattern), "r"(found) : "rcx", "xmm3", "xmm12", "memory");
+        if (memcmp(pattern, found, 32) || !(flags & 1)) corrupted++;
+        if (__builtin_cpu_supports("avx2")) {
+            __asm__ volatile("vmovdqu (%0),%%ymm7\n mov $200000,%%ecx\n1: dec %%ecx\n jnz 1b\n vmovdqu %%ymm7,(%1)\n vzeroupper\n"
+                             : : "r"(pattern), "r"(found) : "rcx", "xmm7", "memory");
+            if (memcmp(pattern, found, 32)) corrupted++;
+        }
+    }
+}
+
+static void *inside(void *unused) {
+    (void)unused;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, 0);
+    for (;;) {
+        char byte;
+        while (read(wake_pipe[0], &byte, 1) != 1) interrupted++;
+        int result = slow();
+        if (result != 1 && result != 2) wrong++;
+        wakeups++;
+    }
+}
+
+/* A coroutine parked inside slow(). */
+static ucontext_t main_context, coroutine_context;
+static void coroutine_body(void) { slow(); }
+__attribute__((used)) static void park(void) { swapcontext(&coroutine_context, &main_context); }
+
+static void start(void *(*body)(void *), long argument) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 256 * 1024);
+    if (pthread_create(&thread, &attributes, body, (void *)argument)) abort();
+}
+
+/* Threads that come and go. */
+static void *short_lived(void *unused) {
+    check_call();
+    return unused;
+}
+static void *breeder(void *unused) {
+    for (;;) {
+        pthread_t threads[4];
+        for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, short_lived, unused);
+        for (int i = 0; i < 4; i++) pthread_join(threads[i], 0);
+    }
+}
+
+static void report(void) {
+    printf("answer=%d twin=%d tiny=%d calls=%ld mixed=%ld wrong=%ld interrupted=%ld ticks=%ld off_stack=%ld "
+           "corrupted=%ld late=%ld wakeups=%ld holding=%d\n",
+           answer(), twin(), tiny(), calls, mixed, wrong, interrupted, ticks, off_stack, corrupted, late,
+           wakeups, holding);
+    fflush(stdout);
+}
+
+int main(int count, char **arguments) {
+    if (pipe(hold_pipe) || pipe(wake_pipe)) abort();
+    struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_ONSTACK | SA_RESTART};
+    sigaction(SIGUSR1, &action, 0);
+    for (int i = 1; i < count; i++) {
+        const char *name = arguments[i];
+        long number = i + 1 < count ? atol(arguments[i + 1]) : 0;
+        if (!strcmp(name, "busy")) for (long n = 0; n < number; n++) start(busy, 0);
+        if (!strcmp(name, "paced")) for (long n = 0; n < number; n++) start(paced, 0);
+        if (!strcmp(name, "blocked")) for (long n = 0; n < number; n++) start(blocked, n);
+        if (!strcmp(name, "idle")) for (long n = 0; n < number; n++) start(idle, n);
+        if (!strcmp(name, "timers")) start(ticking, 0);
+        if (!strcmp(name, "vectors")) start(vectors, 0);
+        if (!strcmp(name, "inside")) start(inside, 0);
+        if (!strcmp(name, "breeder")) start(breeder, 0);
+    }
+    puts("ready");
+    fflush(stdout);
+    char line[64];
+    while (fgets(line, sizeof line, stdin)) {
+        if (*line == 'r') report();
+        if (*line == 's') { (void)!write(wake_pipe[1], "s", 1); while (!holding) usleep(100); puts("in"); }
+        if (*line == 't') { long before = wakeups; (void)!write(hold_pipe[1], "t", 1); while (wakeups == before) usleep(100); puts("out"); }
+        if (*line == 'q') break;
+        fflush(stdout);
+    }
+    return 0;
+}
