@@ -25,12 +25,37 @@ impl LineNumbers for SourceLines<'_, '_> {
     fn are_lines(&self, old_address: u64, old_value: u64, new_address: u64, new_value: u64) -> bool {
         let near = |value: u64, line: i64| (value as i64 - line).unsigned_abs() <= STATEMENT_LINES;
         let news = lines_around(self.new, new_address);
-        lines_around(self.old, old_address).into_iter().any(|(old_file, old_line)| {
+        let beside = lines_around(self.old, old_address).into_iter().any(|(old_file, old_line)| {
             near(old_value, old_line)
                 && news.iter().any(|(new_file, new_line)| {
                     *new_file == old_file && new_value as i64 - new_line == old_value as i64 - old_line
                 })
-        })
+        });
+        beside || self.are_inlined_lines(old_address, old_value, new_address, new_value)
+    }
+}
+
+impl SourceLines<'_, '_> {
+    /// True if the numbers are the lines where one function that was inlined here is defined: functions that a macro
+    /// defines lie on one line as a whole, and line tables need not show it.
+    ///
+    /// A function that the compiler made as a copy of another one (-fipa-icf) has no description, so that it is not
+    /// known what was inlined: any function of its unit counts.
+    fn are_inlined_lines(&self, old_address: u64, old_value: u64, new_address: u64, new_value: u64) -> bool {
+        let olds = inlined_from(self.old, old_address, old_value);
+        let news = inlined_from(self.new, new_address, new_value);
+        olds.iter().any(|old| !old.0.is_empty() && news.contains(old))
+    }
+}
+
+/// Name and file of the functions that are defined on `line` and may have been inlined at `address`.
+fn inlined_from(debug: &DebugInfo<'_>, address: u64, line: u64) -> Vec<(String, Option<String>)> {
+    if debug.is_described(address).unwrap_or(true) {
+        let inlined = debug.inlined_functions(address).unwrap_or_default();
+        let on_line = inlined.into_iter().filter(|function| function.line.map(u64::from) == Some(line));
+        on_line.map(|function| (function.name, function.file)).collect()
+    } else {
+        debug.functions_on_line(address, line).unwrap_or_default()
     }
 }
 

@@ -53,19 +53,24 @@ class Vmm:
     def status(self):
         return json.loads(self.ask("status"))
 
-    def watch(self, until, what):
-        """Waits until the guest has shown `what`, then shows its state."""
+    def guest_lines(self):
+        """What the guest has printed, whole lines only."""
+        with open(self.serial, errors="replace") as file:
+            return file.read().split("\n")[:-1]
+
+    def watch(self, until, probe):
+        """Waits until the guest has gone on and shown `probe`, then shows its state."""
         before = self.status()
+        seen = len(self.guest_lines())
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             now = self.status()
-            if until(before, now):
+            lines = self.guest_lines()[seen:]
+            if until(before, now) and any(f"probe: {probe}" in line for line in lines):
                 break
             time.sleep(0.05)
         else:
-            sys.exit(f"demo: the guest did not show within 60 s: {what}")
-        with open(self.serial, errors="replace") as file:
-            lines = file.read().splitlines()[:-1]
+            sys.exit(f"demo: the guest did not show within 60 s: {probe}")
         for kind in ("count", "probe"):
             matching = [line for line in lines if kind in line]
             if matching:
@@ -99,13 +104,13 @@ def main():
         say("2. A VM runs on the old build; its guest can read host memory through a device bug")
         vmm = Vmm(v1, folder)
         try:
-            vmm.watch(leaked, "the bug")
+            vmm.watch(leaked, "leaked")
             pid = str(vmm.process.pid)
 
             say("3. The host operator applies the patch to the running process")
             run([tardigrade, "apply", fix, "--pid", pid])
-            fixed = vmm.watch(refused, "the fix")
-            later = vmm.watch(refused, "the fix")
+            fixed = vmm.watch(refused, "refused")
+            later = vmm.watch(refused, "refused")
             if later["probe_leaks"] != fixed["probe_leaks"]:
                 sys.exit("demo: the guest still sees the bug")
 
@@ -115,7 +120,7 @@ def main():
 
             say("5. The change is taken back: the bug is there again")
             run([tardigrade, "revert", patch_id, "--pid", pid])
-            end = vmm.watch(leaked, "the bug")
+            end = vmm.watch(leaked, "leaked")
             errors = {key: end[key] for key in ("blk_errors", "disk_mismatch", "timer_backwards", "identity_changed")}
             print(f"  the guest's own checks all along: {errors}")
             if any(errors.values()):

@@ -44,6 +44,8 @@ pub struct InlinedFunction {
     pub name: String,
     /// Source file of that function.
     pub file: Option<String>,
+    /// Line of its definition.
+    pub line: Option<u32>,
     /// Source file of the call.
     pub call_file: Option<String>,
     /// Line of the call.
@@ -76,6 +78,7 @@ impl<'s> DebugInfo<'s> {
                 found.push(InlinedFunction {
                     name: node.qualified_name()?.unwrap_or_default(),
                     file: node.decl_file()?,
+                    line: node.decl_line()?,
                     call_file: attributes.file(gimli::DW_AT_call_file)?,
                     call_line: attributes.unsigned(gimli::DW_AT_call_line).map(|line| line as u32),
                     depth: above.filter(|node| node.tag() == gimli::DW_TAG_inlined_subroutine).count(),
@@ -83,6 +86,29 @@ impl<'s> DebugInfo<'s> {
             }
         }
         Ok(found)
+    }
+
+    /// Name and file of each function that is defined on a line, in the units that have code at a link address.
+    pub fn functions_on_line(
+        &self,
+        address: u64,
+        line: u64,
+    ) -> Result<Vec<(String, Option<String>)>, DwarfError> {
+        let mut found = Vec::new();
+        for unit in self.units_at(address)? {
+            let functions = self.root(unit)?.subtree().filter(|node| node.tag() == gimli::DW_TAG_subprogram);
+            for function in functions {
+                if function.decl_line()?.map(u64::from) == Some(line) {
+                    found.push((function.qualified_name()?.unwrap_or_default(), function.decl_file()?));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// True if an entry describes the function with code at a link address.
+    pub fn is_described(&self, address: u64) -> Result<bool, DwarfError> {
+        Ok(!self.functions_at(address)?.is_empty())
     }
 
     /// The entries of the functions with code at a link address: several where identical functions were
