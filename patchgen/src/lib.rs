@@ -19,3 +19,4 @@ pub mod report;
 pub mod source_lines;
 pub mod types;
 pub mod verdict;
+pub mod warnings;

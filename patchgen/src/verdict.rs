@@ -14,6 +14,7 @@ use crate::report::{
 };
 use crate::source_lines::SourceLines;
 use crate::types::{self, TypeCheck};
+use crate::warnings::only_at_start;
 use patchfile::PatchId;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -324,6 +325,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         });
         let mut warnings = notes;
         warnings.extend(types.warnings);
+        if outcome == Outcome::Patchable {
+            warnings.extend(only_at_start(self.pair.old, &self.changes()));
+        }
         let build = |path: &Path, image: &crate::image::Image<'_>| Build {
             path: path.to_owned(),
             build_id: image.build_id.clone(),

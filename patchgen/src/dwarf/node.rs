@@ -103,7 +103,10 @@ impl<'d, 's> Node<'d, 's> {
     /// The line of the declaration nearest to this entry.
     pub(super) fn decl_line(self) -> Result<Option<u32>, DwarfError> {
         let lines = self.origins()?.into_iter();
-        Ok(lines.filter_map(|attributes| attributes.unsigned(gimli::DW_AT_decl_line)).map(|line| line as u32).next())
+        Ok(lines
+            .filter_map(|attributes| attributes.unsigned(gimli::DW_AT_decl_line))
+            .map(|line| line as u32)
+            .next())
     }
 
     /// The type, its own or that of what it completes.
