@@ -92,7 +92,8 @@ pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
     let types = comparison.check_types(&changes, &emission, old_debug.as_ref(), new_debug.as_ref());
     comparison.refusals.extend(emission.refusals.iter().cloned());
     comparison.refusals.extend(types.refusals.iter().cloned());
-    Ok(comparison.finish(inputs, notes, emission, types))
+    let debug = [old_debug.as_ref(), new_debug.as_ref()];
+    Ok(comparison.finish(inputs, debug, notes, emission, types))
 }
 
 struct Comparison<'c, 'p, 'a> {
@@ -277,6 +278,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
     fn finish(
         mut self,
         inputs: &Inputs<'_>,
+        debug: [Option<&DebugInfo<'_>>; 2],
         notes: Vec<String>,
         emission: Emission,
         types: TypeCheck,
@@ -339,7 +341,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             replacement: build(inputs.new, &self.pair.new.image),
             coverage,
             types_checked: types.checked,
-            functions: self.function_reports(),
+            functions: self.function_reports(debug),
             refusals: self.refusals,
             warnings,
             patch,
@@ -385,7 +387,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         }
     }
 
-    fn function_reports(&self) -> Vec<FunctionReport> {
+    fn function_reports(&self, [old_debug, new_debug]: [Option<&DebugInfo<'_>>; 2]) -> Vec<FunctionReport> {
         let (old_image, new_image) = (&self.pair.old.image, &self.pair.new.image);
         let of_old = self.functions.par_iter().enumerate().filter_map(|(index, change)| {
             let old = FunctionId(index as u32);
@@ -399,7 +401,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             };
             Some(FunctionReport {
                 name: function.name.clone(),
-                source: function.source.as_ref().map(|source| source.to_string()),
+                source: source_of(old_debug, function),
                 change,
                 reasons,
                 old_size: function.size(),
@@ -411,7 +413,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             let function = new_image.function(id);
             reports.push(FunctionReport {
                 name: function.name.clone(),
-                source: function.source.as_ref().map(|source| source.to_string()),
+                source: source_of(new_debug, function),
                 change: ChangeKind::New,
                 reasons: Vec::new(),
                 old_size: 0,
@@ -421,6 +423,12 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         reports.sort_by(|a, b| (a.change, &a.name, &a.source).cmp(&(b.change, &b.name, &b.source)));
         reports
     }
+}
+
+/// The source file of a function, from debugging information if there is any, else from the symbol table.
+fn source_of(debug: Option<&DebugInfo<'_>>, function: &crate::image::Function) -> Option<String> {
+    let described = debug.and_then(|debug| debug.decl_file(function.address()).ok().flatten());
+    described.or_else(|| function.source.as_ref().map(|source| source.to_string()))
 }
 
 /// The named objects that a function refers to.
