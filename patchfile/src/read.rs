@@ -24,12 +24,15 @@ impl Patch {
         let (meta_index, meta) = table
             .section_by_name(LE, META_SECTION.as_bytes())
             .ok_or(PatchFileError::NoMetadata(META_SECTION))?;
-        let meta_index = meta_index.0;
+        let loaded = meta_index
+            .0
+            .checked_sub(ELF_INDEX_BIAS)
+            .ok_or_else(|| inconsistent("the null section is the metadata".to_owned()))?;
         let metadata = parse_metadata(meta.data(LE, bytes).map_err(bad)?)?;
 
         let mut sections = Vec::new();
         let mut total = 0_u64;
-        for (index, section) in table.enumerate().skip(ELF_INDEX_BIAS).take(meta_index - ELF_INDEX_BIAS) {
+        for (index, section) in table.enumerate().skip(ELF_INDEX_BIAS).take(loaded) {
             let name = table.section_name(LE, section).map_err(bad)?;
             let name = String::from_utf8_lossy(name).into_owned();
             let flags = section.sh_flags(LE);

@@ -8,7 +8,6 @@
 
 pub mod cli;
 pub mod code;
-pub mod coverage;
 pub mod diff;
 pub mod dwarf;
 pub mod emit;

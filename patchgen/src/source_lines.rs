@@ -1,6 +1,6 @@
 //! Line numbers of both builds from their line tables.
 
-use crate::diff::LineNumbers;
+use crate::diff::{LineNumbers, Units};
 use crate::dwarf::DebugInfo;
 
 /// Lines that a statement may stretch over: `__LINE__` in a macro's argument is the line where the call ends or
@@ -32,6 +32,23 @@ impl LineNumbers for SourceLines<'_, '_> {
                 })
         });
         beside || self.are_inlined_lines(old_address, old_value, new_address, new_value)
+    }
+}
+
+impl Units for SourceLines<'_, '_> {
+    fn old_unit(&self, address: u64) -> Option<String> {
+        unit_of(self.old, address)
+    }
+
+    fn new_unit(&self, address: u64) -> Option<String> {
+        unit_of(self.new, address)
+    }
+}
+
+fn unit_of(debug: &DebugInfo<'_>, address: u64) -> Option<String> {
+    match debug.units_at(address).ok()?.as_slice() {
+        [unit] => debug.unit_name(*unit).ok().map(str::to_owned),
+        _ => None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! From two files to a verdict and a patch.
 
 use crate::code::{Program, Reference};
-use crate::coverage::uncovered;
 use crate::diff::{
     DataChange, FunctionChange, Matching, Pair, compare_data, compare_functions, data_pointers,
 };
@@ -59,17 +58,6 @@ pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
     let (old, new) = rayon::join(|| load(&old_file).map(Program::new), || load(&new_file).map(Program::new));
     let (old, new) = (old?, new?);
     let pair = Pair { old: &old, new: &new };
-    let matching = Matching::new(&pair);
-    let total = old.image.functions.len().min(new.image.functions.len());
-    if matching.matched_functions() * 2 < total {
-        return Err(InputError::Unrelated {
-            old: inputs.old.to_owned(),
-            new: inputs.new.to_owned(),
-            matched: matching.matched_functions(),
-            total,
-        });
-    }
-
     let old_sections = DebugSections::load(old_file.debug_bytes());
     let new_sections = DebugSections::load(new_file.debug_bytes());
     let mut notes = Vec::new();
@@ -79,6 +67,20 @@ pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
     let old_debug = old_sections.as_ref().ok().and_then(Option::as_ref).map(DebugInfo::new);
     let new_debug = new_sections.as_ref().ok().and_then(Option::as_ref).map(DebugInfo::new);
     let lines = old_debug.as_ref().zip(new_debug.as_ref()).map(|(old, new)| SourceLines { old, new });
+
+    let matching = match &lines {
+        Some(lines) => Matching::new(&pair, lines),
+        None => Matching::new(&pair, &()),
+    };
+    let total = old.image.functions.len().min(new.image.functions.len());
+    if matching.matched_functions() * 2 < total {
+        return Err(InputError::Unrelated {
+            old: inputs.old.to_owned(),
+            new: inputs.new.to_owned(),
+            matched: matching.matched_functions(),
+            total,
+        });
+    }
 
     let mut comparison = Comparison::new(&pair, &matching, lines.as_ref());
     let changes = comparison.changes();
@@ -166,7 +168,13 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             let source = image.object(change.new).source.as_ref();
             let in_source = source.map(|source| format!(" in {source}")).unwrap_or_default();
             let holder = pointed.get(&change.new).filter(|_| change.constant);
+            let exported = image.exports.contains(name);
             let (kind, detail) = match (change.constant, holder) {
+                (true, None) if exported => {
+                    let detail =
+                        format!("{}, and the dynamic linker binds users to the target's", change.detail);
+                    (RefusalKind::DataChanged, detail)
+                }
                 (true, None) => continue,
                 (true, Some(at)) => {
                     let holder = match image.object_at(*at) {
@@ -203,6 +211,18 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 });
             addresses.collect()
         };
+        for old in [".preinit_array", ".init_array"].iter().flat_map(|name| list(self.pair.old, name)) {
+            let Some((id, 0, 0)) = self.pair.old.image.function_at(old) else { continue };
+            if matches!(self.functions[id.0 as usize], Some(FunctionChange::Changed(_))) {
+                let name = self.pair.old.image.function(id).name.clone();
+                self.refusals.push(Refusal {
+                    kind: RefusalKind::Constructor,
+                    subject: name.clone(),
+                    detail: "it runs when the image is loaded, so it has run already".to_owned(),
+                    functions: vec![name],
+                });
+            }
+        }
         for name in [".preinit_array", ".init_array", ".fini_array"] {
             let olds = list(self.pair.old, name);
             let news = list(self.pair.new, name);
@@ -283,22 +303,10 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         emission: Emission,
         types: TypeCheck,
     ) -> Diff {
-        let mut coverage = self.coverage(&emission);
+        let coverage = self.coverage(&emission);
         let changed_anything = coverage.changed > 0 || !self.refusals.is_empty();
         if changed_anything {
             self.refuse_unwinding(coverage.changed);
-            let gaps = [("target", self.pair.old), ("replacement", self.pair.new)];
-            for (which, program) in gaps {
-                for gap in uncovered(program) {
-                    coverage.undecided += 1;
-                    self.refusals.push(Refusal {
-                        kind: RefusalKind::NotAFunction,
-                        subject: format!("{:#x}..{:#x} of the {which}", gap.start, gap.end),
-                        detail: "no symbol covers this code, so it was not compared".to_owned(),
-                        functions: Vec::new(),
-                    });
-                }
-            }
         }
         let bytes = match &emission.patch {
             Some(patch) if self.refusals.is_empty() => match patch.to_bytes() {

@@ -7,7 +7,7 @@ use crate::image::{FunctionId, Pointer, Referent};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pieces of names that functions carry which run when an object is made or the program starts.
-const STARTING: [&str; 11] = [
+const STARTING: [&str; 10] = [
     "realize",
     "init",
     "initialize",
@@ -18,7 +18,6 @@ const STARTING: [&str; 11] = [
     "register",
     "setup_once",
     "constructor",
-    "main",
 ];
 
 /// Warns if all changes are reached only when something is created: they protect nothing that exists already.

@@ -8,6 +8,7 @@ use iced_x86::{
     InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess, OpKind, Register,
 };
 use object::elf;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// Decodes the instructions of one part of a function.
@@ -22,6 +23,8 @@ struct Walk<'i, 'a> {
     out: Code,
     hint: TableHint,
     info: InstructionInfoFactory,
+    /// Fields of branches that stay inside their part, of which the linker may have kept relocations.
+    inner_fields: HashSet<u64>,
 }
 
 /// Finds everything in `function` that depends on addresses. `starts` is scratch space.
@@ -33,6 +36,7 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
         out: Code::default(),
         hint: TableHint::default(),
         info: InstructionInfoFactory::new(),
+        inner_fields: HashSet::new(),
     };
     for (part, range) in function.parts.iter().enumerate() {
         let mut decoder = instructions(image, range.clone());
@@ -74,6 +78,9 @@ impl Walk<'_, '_> {
             }
             _ => {}
         }
+        if instruction.mnemonic() == Mnemonic::Movsxd && instruction.memory_index_scale() == 4 {
+            self.hint.reads_distances = true;
+        }
         if instruction.flow_control() == FlowControl::IndirectBranch {
             self.hint.indirect_jump(instruction);
         }
@@ -112,6 +119,10 @@ impl Walk<'_, '_> {
         if let Some((to_part, offset)) = self.function.locate(target) {
             self.out.branch_targets.push((to_part as u16, offset as u32));
             if to_part == part as usize {
+                if self.image.kept_relocations.is_some() {
+                    let fields = instruction.len() as u32 - (end - field);
+                    self.inner_fields.insert(instruction.ip() + u64::from(fields));
+                }
                 return;
             }
         }
@@ -134,6 +145,8 @@ impl Walk<'_, '_> {
         match instruction.mnemonic() {
             Mnemonic::Lea => return Use::Address,
             Mnemonic::Jmp | Mnemonic::Call => return Use::Read(8),
+            // A bit number in a register reaches beyond the operand.
+            Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc => return Use::Address,
             _ => {}
         }
         let size = instruction.memory_size().size();
@@ -160,19 +173,27 @@ impl Walk<'_, '_> {
         start: u32,
         end: u32,
     ) {
+        let displacement = offsets.has_displacement() && !instruction.is_ip_rel_memory_operand();
+        let immediate = offsets.has_immediate().then(|| immediate_operand(instruction)).flatten();
         let fields = [
-            (offsets.has_displacement(), offsets.displacement_offset(), offsets.displacement_size()),
-            (offsets.has_immediate(), offsets.immediate_offset(), offsets.immediate_size()),
+            displacement.then(|| {
+                (
+                    instruction.memory_displacement64(),
+                    offsets.displacement_offset(),
+                    offsets.displacement_size(),
+                )
+            }),
+            immediate.map(|value| (value, offsets.immediate_offset(), offsets.immediate_size())),
         ];
-        for (index, (present, at, size)) in fields.into_iter().enumerate() {
-            if !present || size < 4 || (index == 0 && instruction.is_ip_rel_memory_operand()) {
-                continue;
-            }
-            let value =
-                if index == 0 { instruction.memory_displacement64() } else { instruction.immediate(1) };
-            let value =
-                if index == 1 && instruction.op_count() == 1 { instruction.immediate(0) } else { value };
-            if self.image.section_at(value).is_none() {
+        for (index, field) in fields.into_iter().enumerate() {
+            let Some((value, at, size)) = field.filter(|(_, _, size)| *size >= 4) else { continue };
+            let address = instruction.ip() + at as u64;
+            let is_address = if self.image.kept_relocations.is_some() {
+                !self.image.kept_in(address..address + 1).is_empty()
+            } else {
+                self.image.section_at(value).is_some()
+            };
+            if !is_address {
                 continue;
             }
             if self.image.kept_relocations.is_none() {
@@ -182,7 +203,7 @@ impl Walk<'_, '_> {
             self.out.references.push(Reference {
                 part,
                 width: size as u8,
-                form: Form::Absolute { kind: kind.0 },
+                form: Form::Absolute { kind: kind.0, immediate: index == 1 },
                 usage: Use::Address,
                 offset: start + at as u32,
                 end,
@@ -195,45 +216,70 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Lets relocations that the linker kept settle what each field refers to.
+    /// Lets relocations that the linker kept settle what each field refers to. Every one of them must be accounted
+    /// for.
     fn kept_relocations(&mut self) {
         if self.image.kept_relocations.is_none() {
             return;
         }
+        let names_target = |kind: u32| {
+            let plain = [
+                elf::R_X86_64_PC32,
+                elf::R_X86_64_PC64,
+                elf::R_X86_64_32,
+                elf::R_X86_64_32S,
+                elf::R_X86_64_64,
+            ];
+            plain.iter().any(|plain| plain.0 == kind)
+        };
         for (part, range) in self.function.parts.iter().enumerate() {
-            let kept = self.image.kept_in(range.clone());
-            let mut at = 0;
-            self.out.references.retain_mut(|reference| {
-                if usize::from(reference.part) != part {
-                    return true;
-                }
-                let address = range.start + u64::from(reference.offset);
-                while at < kept.len() && kept[at].address < address {
-                    at += 1;
-                }
-                match kept.get(at).filter(|relocation| relocation.address == address) {
-                    Some(relocation) => {
-                        let plain = [
-                            elf::R_X86_64_PC32,
-                            elf::R_X86_64_PC64,
-                            elf::R_X86_64_32,
-                            elf::R_X86_64_32S,
-                            elf::R_X86_64_64,
-                        ];
-                        let names_target = plain.iter().any(|kind| kind.0 == relocation.kind);
-                        reference.base =
-                            relocation.symbol.filter(|_| names_target && reference.usage != Use::Execute);
-                        if let Form::Absolute { kind } = &mut reference.form {
-                            *kind = relocation.kind;
-                        }
-                        true
+            let mut by_field: HashMap<u64, &mut Reference> = self
+                .out
+                .references
+                .iter_mut()
+                .filter(|reference| usize::from(reference.part) == part)
+                .map(|reference| (range.start + u64::from(reference.offset), reference))
+                .collect();
+            for relocation in self.image.kept_in(range.clone()) {
+                let Some(reference) = by_field.get_mut(&relocation.address) else {
+                    let inner = self.inner_fields.contains(&relocation.address);
+                    if !inner && !is_thread_local(relocation.kind) && relocation.kind != elf::R_X86_64_NONE.0
+                    {
+                        self.out.obstacles.push(Obstacle::Relocation { address: relocation.address });
                     }
-                    // A number that looks like an address, but the linker did not relocate it.
-                    None => !matches!(reference.form, Form::Absolute { .. }),
+                    continue;
+                };
+                let data = names_target(relocation.kind) && reference.usage != Use::Execute;
+                reference.base = relocation.symbol.filter(|_| data);
+                if let Form::Absolute { kind, .. } = &mut reference.form {
+                    *kind = relocation.kind;
                 }
-            });
+            }
         }
     }
+}
+
+/// The value of the operand that is a number of four or more bytes.
+fn immediate_operand(instruction: &Instruction) -> Option<u64> {
+    let wide = |operand: &u32| {
+        matches!(
+            instruction.op_kind(*operand),
+            OpKind::Immediate32 | OpKind::Immediate32to64 | OpKind::Immediate64
+        )
+    };
+    (0..instruction.op_count()).find(wide).map(|operand| instruction.immediate(operand))
+}
+
+/// Relocations of thread-local storage: what they relocate is a plain number, noticed at its use.
+fn is_thread_local(kind: u32) -> bool {
+    let kinds = [
+        elf::R_X86_64_TPOFF32,
+        elf::R_X86_64_TPOFF64,
+        elf::R_X86_64_DTPOFF32,
+        elf::R_X86_64_DTPOFF64,
+        elf::R_X86_64_TLSDESC_CALL,
+    ];
+    kinds.iter().any(|other| other.0 == kind)
 }
 
 /// True if `address` lies in constant data, where jump tables are.

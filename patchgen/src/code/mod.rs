@@ -23,6 +23,8 @@ pub enum Form {
     Absolute {
         /// `R_X86_64_32`, `R_X86_64_32S` or `R_X86_64_64`.
         kind: u32,
+        /// True if the field is the immediate operand, false if it is a displacement.
+        immediate: bool,
     },
 }
 
@@ -79,6 +81,11 @@ pub enum Obstacle {
         address: u64,
         /// The number.
         value: u64,
+    },
+    /// A field that the linker relocated, but no operand that is understood.
+    Relocation {
+        /// Address of the field.
+        address: u64,
     },
     /// A thread-local access that is a plain number.
     ThreadLocal {
@@ -155,21 +162,38 @@ impl<'a> Program<'a> {
         use crate::image::Extent;
         let section = self.image.section_at(address)?;
         let rest = section.data.get((address - section.range.start) as usize..)?;
-        let limit = self.next_boundary(address).map_or(rest.len() as u64, |next| next - address);
-        let limit = (limit as usize).min(rest.len());
+        let limit_from = |from: u64| {
+            let limit = self.next_boundary(from).map_or(rest.len() as u64, |next| next - address);
+            (limit as usize).min(rest.len())
+        };
+        let limit = limit_from(address);
         let text = rest.iter().position(|byte| *byte == 0).filter(|nul| {
             let printable = |byte: &u8| *byte >= 0x20 || matches!(byte, b'\t'..=b'\r' | 0x1b | 7 | 8);
             let alone = rest[*nul..limit.max(*nul + 1)].iter().all(|byte| *byte == 0);
-            (*nul > 0 || limit == 1) && rest[..*nul].iter().all(printable) && alone
+            (*nul > 0 || limit == 1) && rest[..*nul].iter().all(printable) && alone && !looks_wide(rest)
         });
-        match text {
-            Some(nul) => {
-                let len = limit.max(nul + 1);
-                Some((Extent::Text(len as u64), &rest[..len]))
-            }
-            None => Some((Extent::AtMost(limit as u64), &rest[..limit])),
+        if let Some(nul) = text {
+            let len = limit.max(nul + 1);
+            return Some((Extent::Text(len as u64), &rest[..len]));
         }
+        // Wide strings share their tails: what is not terminated goes on behind the boundary.
+        let mut end = limit;
+        while end < rest.len() && !rest[..end].ends_with(&[0; 4]) && end < MAX_UNTERMINATED {
+            end = limit_from(address + end as u64);
+        }
+        Some((Extent::AtMost(end as u64), &rest[..end]))
     }
+}
+
+/// How far a constant without a zero word at its end is followed over boundaries.
+const MAX_UNTERMINATED: usize = 4096;
+
+/// True if `bytes` may begin with a string of 16-bit or 32-bit characters: what looks like a string of one character
+/// is only its beginning.
+fn looks_wide(bytes: &[u8]) -> bool {
+    let unit16 = |at: usize| bytes.get(at..at + 2).is_some_and(|unit| unit[0] != 0 && unit[1] == 0);
+    let unit32 = |at: usize| bytes.get(at..at + 4).is_some_and(|unit| unit[0] != 0 && unit[1..] == [0; 3]);
+    (unit16(0) && unit16(2)) || (unit32(0) && unit32(4))
 }
 
 /// `bytes` without the zeros at its end.

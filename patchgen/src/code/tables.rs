@@ -42,7 +42,9 @@ pub(super) struct TableHint {
     /// Address of the first indirect jump that must have a table: `notrack`, or indexed.
     certain: Option<u64>,
     /// There is an indirect jump.
-    any: bool,
+    any: Option<u64>,
+    /// There is a load of a sign-extended, indexed 32-bit number, as from a table of distances.
+    pub(super) reads_distances: bool,
 }
 
 impl TableHint {
@@ -51,7 +53,7 @@ impl TableHint {
         if instruction.is_ip_rel_memory_operand() {
             return;
         }
-        self.any = true;
+        self.any.get_or_insert(instruction.ip());
         // gcc and clang mark jumps through tables with `notrack` (3e) under -fcf-protection=branch. A jump through
         // an indexed memory operand has a table too.
         let notrack = instruction.op0_kind() == OpKind::Register
@@ -74,11 +76,13 @@ pub(super) fn find(
     hint: &TableHint,
     starts: &[(u16, u32)],
 ) {
-    if !hint.any {
-        return;
-    }
+    let Some(any) = hint.any else { return };
     let case = |address: u64| -> Option<(u16, u32)> {
-        let (part, offset) = function.locate(address)?;
+        let Some((part, offset)) = function.locate(address) else {
+            // Compilers let cases that cannot happen lead to the end of the code.
+            let part = function.parts.iter().position(|part| part.end == address)?;
+            return Some((part as u16, (address - function.parts[part].start) as u32));
+        };
         let place = (part as u16, offset as u32);
         starts.binary_search(&place).is_ok().then_some(place)
     };
@@ -111,7 +115,8 @@ pub(super) fn find(
         }
     }
     code.tables.sort_by_key(|table| table.address);
-    if let (Some(address), true) = (hint.certain, code.tables.is_empty()) {
+    let must_have = hint.certain.or(hint.reads_distances.then_some(any));
+    if let (Some(address), true) = (must_have, code.tables.is_empty()) {
         code.obstacles.push(Obstacle::IndirectJump { address });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::same::{Difference, is_branch};
 use super::{LineNumbers, Matching, Pair, Sameness};
-use crate::code::{Program, Reference, instructions};
+use crate::code::{Form, Program, Reference, instructions};
 use crate::image::FunctionId;
 use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
 use rayon::prelude::*;
@@ -157,10 +157,10 @@ fn compare_items(
                 if !inner_both {
                     same.reference((old.0, a), (new.0, b))?;
                 }
-                if !matches!(a.form, crate::code::Form::Branch { .. } | crate::code::Form::RipRelative) {
+                if let Form::Absolute { immediate, .. } = a.form {
                     // The number itself is an address, already compared.
-                    blank_numbers(&mut a_normal);
-                    blank_numbers(&mut b_normal);
+                    blank_number(&mut a_normal, immediate);
+                    blank_number(&mut b_normal, immediate);
                 }
             }
             (None, None) => {}
@@ -181,9 +181,10 @@ fn compare_items(
     Err(format!("`{}` instead of `{}`", b.instruction, a.instruction))
 }
 
-fn blank_numbers(instruction: &mut Instruction) {
-    if instruction.memory_base() == Register::None || instruction.memory_displ_size() == 4 {
+fn blank_number(instruction: &mut Instruction, immediate: bool) {
+    if !immediate {
         instruction.set_memory_displacement64(0);
+        return;
     }
     for operand in 0..instruction.op_count() {
         match instruction.op_kind(operand) {

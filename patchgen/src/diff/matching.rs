@@ -15,6 +15,25 @@ use std::sync::Arc;
 /// Number of a key; equal numbers mean equal file and stem of the name.
 pub(super) type Key = u32;
 
+/// Tells which compilation unit a function came from.
+pub trait Units: Sync {
+    /// The unit of the target's function at this address, if it is known.
+    fn old_unit(&self, address: u64) -> Option<String>;
+    /// The unit of the replacement's function at this address, if it is known.
+    fn new_unit(&self, address: u64) -> Option<String>;
+}
+
+/// Without debugging information units are not known.
+impl Units for () {
+    fn old_unit(&self, _: u64) -> Option<String> {
+        None
+    }
+
+    fn new_unit(&self, _: u64) -> Option<String> {
+        None
+    }
+}
+
 /// The correspondence between two builds.
 pub struct Matching {
     /// Key of each old function.
@@ -46,8 +65,8 @@ impl Interner {
 }
 
 impl Matching {
-    /// Matches the functions and objects of two builds.
-    pub fn new(pair: &Pair<'_, '_>) -> Self {
+    /// Matches the functions and objects of two builds. `units` tells files of the same name apart.
+    pub fn new(pair: &Pair<'_, '_>, units: &dyn Units) -> Self {
         let (old, new) = (&pair.old.image, &pair.new.image);
         let mut functions = Interner::default();
         let mut function_keys = |image: &Image<'_>| -> Vec<Key> {
@@ -71,8 +90,9 @@ impl Matching {
             old_object_keys,
             new_object_keys,
         };
-        matching.match_functions(pair);
+        matching.match_functions(pair, units);
         matching.match_objects(pair);
+        matching.match_moved_objects(pair);
         matching
     }
 
@@ -121,7 +141,7 @@ impl Matching {
         self.objects_to_old[new.0 as usize] = Some(old);
     }
 
-    fn match_functions(&mut self, pair: &Pair<'_, '_>) {
+    fn match_functions(&mut self, pair: &Pair<'_, '_>, units: &dyn Units) {
         let groups = groups(&self.old_function_keys, &self.new_function_keys);
         let mut open = Vec::new();
         for (olds, news) in groups.into_values() {
@@ -132,56 +152,103 @@ impl Matching {
             }
         }
         for (olds, news) in open {
+            self.match_group(pair, units, &olds, &news);
+        }
+        self.match_moved_functions(pair);
+    }
+
+    /// Matches functions that share a key: same unit, name and body; same unit and body; same unit and name. Pairs
+    /// that are not the only ones at their step are noted as made by order.
+    fn match_group(&mut self, pair: &Pair<'_, '_>, units: &dyn Units, olds: &[u32], news: &[u32]) {
+        let name_old = |id: u32| &pair.old.image.function(FunctionId(id)).name;
+        let name_new = |id: u32| &pair.new.image.function(FunctionId(id)).name;
+        let unit_old = |id: u32| units.old_unit(pair.old.image.function(FunctionId(id)).address());
+        let unit_new = |id: u32| units.new_unit(pair.new.image.function(FunctionId(id)).address());
+        let old_units: Vec<_> = olds.iter().map(|id| unit_old(*id)).collect();
+        let new_units: Vec<_> = news.iter().map(|id| unit_new(*id)).collect();
+        let mut left_old: Vec<usize> = (0..olds.len()).collect();
+        let mut left_new: Vec<usize> = (0..news.len()).collect();
+        let mut found: Vec<(u32, u32, bool)> = Vec::new();
+        for step in 0..3 {
             let weak = Sameness::by_key(pair, self);
-            let name_old = |id: u32| &pair.old.image.function(FunctionId(id)).name;
-            let name_new = |id: u32| &pair.new.image.function(FunctionId(id)).name;
-            let same_body = |old: u32, new: u32| weak.functions(FunctionId(old), FunctionId(new));
-            // Same name and body, then same body, then same name.
-            let mut found: Vec<(u32, u32)> = Vec::new();
-            let mut by_order: BTreeSet<String> = BTreeSet::new();
-            let mut self_by_order: Vec<FunctionId> = Vec::new();
-            for step in 0..3 {
-                for old in &olds {
-                    if found.iter().any(|(taken, _)| taken == old) {
-                        continue;
-                    }
-                    let new = news.iter().find(|new| {
-                        !found.iter().any(|(_, taken)| taken == *new)
-                            && (step == 1 || name_old(*old) == name_new(**new))
-                            && (step == 2 || same_body(*old, **new))
-                    });
-                    if let Some(new) = new {
-                        let namesakes =
-                            |ids: &[u32], name: &dyn Fn(u32) -> bool, taken: &dyn Fn(u32) -> bool| {
-                                ids.iter().filter(|id| name(**id) && !taken(**id)).count()
-                            };
-                        let name = name_old(*old);
-                        let olds_left = namesakes(&olds, &|id| name_old(id) == name, &|id| {
-                            found.iter().any(|(old, _)| *old == id)
-                        });
-                        let news_left = namesakes(&news, &|id| name_new(id) == name, &|id| {
-                            found.iter().any(|(_, new)| *new == id)
-                        });
-                        if step == 2 && (olds_left > 1 || news_left > 1 || by_order.contains(name)) {
-                            by_order.insert(name.clone());
-                            self_by_order.push(FunctionId(*new));
-                        }
-                        found.push((*old, *new));
-                    }
+            let fits = |old: usize, new: usize| {
+                let same_unit = match (&old_units[old], &new_units[new]) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => true,
+                };
+                let (old, new) = (olds[old], news[new]);
+                same_unit
+                    && (step == 1 || name_old(old) == name_new(new))
+                    && (step == 2 || weak.functions(FunctionId(old), FunctionId(new)))
+            };
+            for old in left_old.clone() {
+                let Some(new) = left_new.iter().copied().find(|new| fits(old, *new)) else { continue };
+                let sole = left_new.iter().filter(|new| fits(old, **new)).count() == 1
+                    && left_old.iter().filter(|old| fits(**old, new)).count() == 1;
+                found.push((olds[old], news[new], sole));
+                left_old.retain(|left| *left != old);
+                left_new.retain(|left| *left != new);
+                // The last one of several has nothing left to be confused with, but was confused with the others.
+                if let (false, Some((.., last))) = (sole, found.last_mut()) {
+                    *last = false;
                 }
             }
-            // A clone that changed and was renumbered, when nothing else is left to be it.
-            let mut old_rest = olds.iter().filter(|old| !found.iter().any(|(taken, _)| taken == *old));
-            let mut new_rest = news.iter().filter(|new| !found.iter().any(|(_, taken)| taken == *new));
-            if let (Some(old), None, Some(new), None) =
-                (old_rest.next(), old_rest.next(), new_rest.next(), new_rest.next())
-            {
-                found.push((*old, *new));
+        }
+        // A clone that changed and was renumbered, when nothing else is left to be it.
+        if let ([old], [new]) = (left_old.as_slice(), left_new.as_slice())
+            && (old_units[*old].is_none() || new_units[*new].is_none() || old_units[*old] == new_units[*new])
+        {
+            found.push((olds[*old], news[*new], true));
+        }
+        // If one pair of a name and unit was made by order, so were all of that name and unit.
+        let doubtful: BTreeSet<String> =
+            found.iter().filter(|(.., sole)| !sole).map(|(old, ..)| name_old(*old).clone()).collect();
+        for (old, new, sole) in found {
+            if !sole || (doubtful.contains(name_old(old)) && unit_old(old).is_none()) {
+                self.by_order.insert(FunctionId(new));
             }
-            for (old, new) in found {
-                self.pair_functions(FunctionId(old), FunctionId(new));
+            self.pair_functions(FunctionId(old), FunctionId(new));
+        }
+    }
+
+    /// Matches functions that became global or local, or whose file was renamed, if their name is the only one of
+    /// its kind on both sides.
+    fn match_moved_functions(&mut self, pair: &Pair<'_, '_>) {
+        let olds = sole_names(pair.old.image.functions.iter().map(|function| function.name.as_str()));
+        let news = sole_names(pair.new.image.functions.iter().map(|function| function.name.as_str()));
+        for (name, old) in olds {
+            if let Some(new) = news.get(name) {
+                let (old, new) = (FunctionId(old), FunctionId(*new));
+                if self.new_function(old).is_none() && self.old_function(new).is_none() {
+                    self.pair_functions(old, new);
+                }
             }
-            self.by_order.extend(self_by_order);
+        }
+    }
+
+    /// Matches variables that became global or local and whose name is the only one of its kind on both sides. One
+    /// whose file was renamed may be another variable: whoever uses it is refused.
+    fn match_moved_objects(&mut self, pair: &Pair<'_, '_>) {
+        let named = |image: &Image<'_>| -> Vec<String> {
+            image.objects.iter().map(|object| stem(&object.name)).collect()
+        };
+        let (old_names, new_names) = (named(&pair.old.image), named(&pair.new.image));
+        let olds = sole_names(old_names.iter().map(String::as_str));
+        let news = sole_names(new_names.iter().map(String::as_str));
+        for (name, old) in olds {
+            let Some(new) = news.get(name) else { continue };
+            let (old, new) = (ObjectId(old), ObjectId(*new));
+            if self.new_object(old).is_some() || self.old_object(new).is_some() {
+                continue;
+            }
+            let local = |image: &Image<'_>, id: ObjectId| image.object(id).source.is_some();
+            if local(&pair.old.image, old) && local(&pair.new.image, new) {
+                if !is_constant(&pair.new.image, new) {
+                    self.ambiguous.insert(new);
+                }
+            } else {
+                self.pair_objects(old, new);
+            }
         }
     }
 
@@ -363,6 +430,15 @@ fn distinct(ids: &[ObjectId], keys: &[Key]) -> bool {
     let objects: BTreeSet<_> = ids.iter().collect();
     let keys: BTreeSet<_> = ids.iter().map(|id| keys[id.0 as usize]).collect();
     objects.len() == keys.len()
+}
+
+/// The names that only one item has, with its number.
+fn sole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<&'n str, u32> {
+    let mut found: HashMap<&str, Option<u32>> = HashMap::new();
+    for (index, name) in names.enumerate() {
+        found.entry(name).and_modify(|sole| *sole = None).or_insert(Some(index as u32));
+    }
+    found.into_iter().filter_map(|(name, sole)| Some((name, sole?))).collect()
 }
 
 /// True if the object is never written after the image has been relocated.

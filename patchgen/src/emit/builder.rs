@@ -13,6 +13,7 @@ use patchfile::{
     SectionContents, SectionKind, Sha256, Symbol, SymbolKind,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 
 /// A changed function and why it is one.
 #[derive(Clone, Debug)]
@@ -64,6 +65,8 @@ pub(super) struct Builder<'i, 'p, 'a> {
     pub(super) carried: HashMap<u64, usize>,
     pub(super) functions: VecDeque<FunctionId>,
     pub(super) objects: VecDeque<ObjectId>,
+    /// Bytes of the target that redirects write.
+    taken: Vec<Range<u64>>,
     pub(super) reader: SecondReader,
     /// Stubs of the target by the slot they jump through.
     pub(super) old_stubs: HashMap<u64, u64>,
@@ -87,6 +90,7 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
         carried: HashMap::new(),
         functions: VecDeque::new(),
         objects: VecDeque::new(),
+        taken: Vec::new(),
         reader: SecondReader::new(),
         old_stubs,
     };
@@ -230,6 +234,12 @@ impl Builder<'_, '_, '_> {
                     RefusalKind::JumpTable,
                     format!("the jump table of the indirect jump at {address:#x} is not understood"),
                 ),
+                Obstacle::Relocation { address } => (
+                    RefusalKind::UnknownReference,
+                    format!(
+                        "the linker relocated the field at {address:#x}, which is no operand that is understood"
+                    ),
+                ),
                 Obstacle::MaybeAddress { address, value } => (
                     RefusalKind::MaybeAddress,
                     format!(
@@ -265,13 +275,14 @@ impl Builder<'_, '_, '_> {
             self.refuse(RefusalKind::AmbiguousFunction, &old.name, detail.to_owned(), change.new);
             return None;
         }
-        let plan = match redirect::plan(pair.old, change.old, entries) {
+        let plan = match redirect::plan(pair.old, change.old, entries, &self.taken) {
             Ok(plan) => plan,
             Err((kind, detail)) => {
                 self.refuse(kind, &old.name, detail, change.new);
                 return None;
             }
         };
+        self.taken.extend(plan.writes());
         let code = match trampoline::make(self, change.old, &plan, gate, symbol) {
             Ok(code) => code,
             Err(detail) => {

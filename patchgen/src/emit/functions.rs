@@ -115,7 +115,7 @@ impl CodeCopy {
             (Form::Branch { .. } | Form::RipRelative, _) => {
                 self.relocations.push(pc_relative(offset, end, to))
             }
-            (Form::Absolute { kind }, _) => {
+            (Form::Absolute { kind, .. }, _) => {
                 let kind = if kind == elf::R_X86_64_64.0 {
                     RelocationKind::Abs64
                 } else if kind == elf::R_X86_64_32.0 {

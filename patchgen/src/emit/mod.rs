@@ -9,4 +9,3 @@ mod redirect;
 mod trampoline;
 
 pub use builder::{Change, Emission, Input, emit};
-pub(crate) use redirect::padding_len;

@@ -35,7 +35,10 @@ impl Builder<'_, '_, '_> {
             Referent::Code { function, part, offset } => self.place_code(user, *function, *part, *offset),
             Referent::Stub { slot } => self.place_stub(*slot),
             Referent::Slot { address } => self.place_slot(*address),
-            Referent::Object { id, offset, ends_here } => self.place_object(user, *id, *offset, *ends_here),
+            Referent::Object { id, offset, ends_here, certain } => {
+                self.check_neighbour(*id, *offset, usage, *certain)?;
+                self.place_object(user, *id, *offset, *ends_here)
+            }
             Referent::Constant { address, ends_here } => {
                 self.place_constant(user, *address, *ends_here, usage)
             }
@@ -66,6 +69,10 @@ impl Builder<'_, '_, '_> {
             let detail = format!("a reference leads {offset:#x} bytes into it, not to its entry");
             return no(RefusalKind::InteriorReference, &function.name, detail);
         }
+        if self.input.matching.is_by_order(id) {
+            let detail = "functions of this name are in several files of the same name, and nothing tells which is meant";
+            return no(RefusalKind::AmbiguousFunction, &function.name, detail);
+        }
         // A function keeps its old address as identity, and calls go where the latest patch redirects them.
         if let Some(old) = self.input.matching.old_function(id) {
             let old = self.input.pair.old.image.function(old);
@@ -90,6 +97,9 @@ impl Builder<'_, '_, '_> {
     /// A PLT stub: the target's, or a new one that jumps through the target's GOT slot.
     fn place_stub(&mut self, slot: u64) -> Result<Placed, NoPlace> {
         let Some(old_slot) = self.old_slot(slot)? else {
+            if let Some(own) = self.own_new_function(slot) {
+                return Ok(Placed { symbol: self.part_symbol(own, 0), offset: 0 });
+            }
             return no(
                 RefusalKind::NewImport,
                 self.import_name(slot),
@@ -119,6 +129,18 @@ impl Builder<'_, '_, '_> {
         let symbol = self.symbol(format!("{name}@plt"), place, 6, SymbolKind::Function);
         self.stub_symbols.insert(old_slot, symbol);
         Ok(Placed { symbol, offset: 0 })
+    }
+
+    /// The function of the replacement itself that a library calls through its own PLT, if the target has none of
+    /// that name.
+    fn own_new_function(&self, slot: u64) -> Option<FunctionId> {
+        let image = &self.input.pair.new.image;
+        let Some(Slot::Dynamic(Pointer::Symbol { name, .. })) = image.slot(slot) else { return None };
+        let named = |id: &FunctionId| {
+            let function = image.function(*id);
+            function.source.is_none() && (function.name == name || function.aliases.contains(&name))
+        };
+        image.function_ids().find(named).filter(|id| self.input.matching.old_function(*id).is_none())
     }
 
     fn import_name(&self, slot: u64) -> String {
@@ -245,6 +267,36 @@ impl Builder<'_, '_, '_> {
         self.objects.push_back(id);
         let symbol = self.declare_object(id);
         Ok(Placed { symbol, offset })
+    }
+
+    /// Refuses an address inside an object that may also be one before the start of the next object, as loops that
+    /// run down have it, unless both are in the same place in the target.
+    fn check_neighbour(&self, id: ObjectId, offset: i64, usage: Use, certain: bool) -> Result<(), NoPlace> {
+        let (old_image, new_image) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        let object = new_image.object(id);
+        if certain || usage != Use::Address || offset <= 0 {
+            return Ok(());
+        }
+        let address = object.range.start.wrapping_add_signed(offset);
+        let Some(next) =
+            new_image.object_after(address).filter(|next| new_image.object(*next).range != object.range)
+        else {
+            return Ok(());
+        };
+        let target =
+            |id: ObjectId| self.input.matching.old_object(id).map(|old| old_image.object(old).range.start);
+        let as_this = target(id).map(|start| start.wrapping_add_signed(offset));
+        let distance = new_image.object(next).range.start - address;
+        let as_next = target(next).map(|start| start.wrapping_sub(distance));
+        if as_this != as_next {
+            let detail = format!(
+                "an address may mean its inside or {distance} bytes before `{}`, which are not the same place in the \
+                 target",
+                new_image.object(next).name
+            );
+            return no(RefusalKind::AmbiguousReference, &object.name, detail);
+        }
+        Ok(())
     }
 
     /// Refuses an address at the end of an object that the same function uses: it may mean that end.

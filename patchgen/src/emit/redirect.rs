@@ -3,10 +3,11 @@
 //! The jump is one write within one page, overwrites whole instructions or padding, and no branch leads into its
 //! bytes. It stands behind `endbr64` where that is possible, so that indirect branches still land on it.
 
-use crate::code::Program;
+use crate::code::{Program, instructions};
 use crate::diff::data_pointers;
-use crate::image::{Access, FunctionId, Pointer};
+use crate::image::{Access, FunctionId, Pointer, padding_len};
 use crate::report::RefusalKind;
+use iced_x86::{FlowControl, Mnemonic};
 use patchfile::format::{NEAR_JUMP_LEN, PAGE_SIZE, SHORT_JUMP_LEN};
 use patchfile::{LinkAddr, Redirect, RedirectKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ const SHORT_REACH: Range<i64> = -128..128;
 pub(super) struct InteriorTargets {
     /// Addresses behind the entry and in the padding behind the body, by function, from anywhere.
     targets: BTreeMap<FunctionId, BTreeSet<u64>>,
-    /// Functions that somebody else leads into: other code, or a table of labels.
+    /// Functions that somebody else leads into: other code, a symbol, or a table of labels.
     entered: BTreeMap<FunctionId, u64>,
 }
 
@@ -61,6 +62,13 @@ pub(super) fn interior_targets(
             }
         }
     };
+    // Other functions and labels may begin inside: somebody may call them.
+    for (range, owner, _) in &program.image.code_index {
+        add(range.start, Some(*owner));
+    }
+    for label in &program.image.labels {
+        add(*label, None);
+    }
     let mut tables: BTreeSet<u64> = BTreeSet::new();
     for (index, code) in program.code.iter().enumerate() {
         for reference in &code.references {
@@ -92,6 +100,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The bytes that the redirect writes.
+    pub(super) fn writes(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let site = self.site..self.site + self.original.len() as u64;
+        let island = self.island.iter().map(|(island, original)| *island..*island + original.len() as u64);
+        std::iter::once(site).chain(island)
+    }
+
     pub(super) fn redirect(&self, trampoline: usize) -> Redirect {
         let kind = match &self.island {
             None => RedirectKind::Near,
@@ -113,11 +128,12 @@ fn in_one_page(address: u64, len: usize) -> bool {
     address % PAGE_SIZE + len as u64 <= PAGE_SIZE
 }
 
-/// Finds a place for the redirect of `id`.
+/// Finds a place for the redirect of `id`. `taken` are the bytes that other redirects write.
 pub(super) fn plan(
     program: &Program<'_>,
     id: FunctionId,
     entries: &InteriorTargets,
+    taken: &[Range<u64>],
 ) -> Result<Plan, (RefusalKind, String)> {
     let function = program.image.function(id);
     let body = function.parts[0].clone();
@@ -127,7 +143,8 @@ pub(super) fn plan(
 
     let bytes = program.image.bytes(body.clone()).unwrap_or_default();
     let sites: &[u64] = if bytes.starts_with(&ENDBR64) { &[4, 0] } else { &[0] };
-    let free = padding_after(program, body.end);
+    let free =
+        if falls_through(program, &body) { body.end..body.end } else { padding_after(program, body.end) };
     let mut into_entry = None;
     for (len, short) in [(NEAR_JUMP_LEN, false), (SHORT_JUMP_LEN, true)] {
         for site in sites.iter().map(|offset| body.start + offset) {
@@ -140,7 +157,7 @@ pub(super) fn plan(
                 continue;
             }
             let island = if short {
-                match find_island(program, &body, site) {
+                match find_island(program, &body, site, taken) {
                     Some(island) => Some(island),
                     None => continue,
                 }
@@ -166,6 +183,21 @@ pub(super) fn plan(
     })
 }
 
+/// True if code may run past the end of `part`: its last instruction is not one that never goes on.
+fn falls_through(program: &Program<'_>, part: &Range<u64>) -> bool {
+    let last = instructions(&program.image, part.clone()).into_iter().last();
+    !last.is_some_and(|last| {
+        last.next_ip() == part.end
+            && (matches!(
+                last.flow_control(),
+                FlowControl::Return
+                    | FlowControl::UnconditionalBranch
+                    | FlowControl::IndirectBranch
+                    | FlowControl::Exception
+            ) || last.mnemonic() == Mnemonic::Hlt)
+    })
+}
+
 /// The padding that follows `end`: bytes that belong to no function and do nothing.
 fn padding_after(program: &Program<'_>, end: u64) -> Range<u64> {
     let Some(section) = program.image.section_at(end.wrapping_sub(1)) else { return end..end };
@@ -179,30 +211,18 @@ fn padding_after(program: &Program<'_>, end: u64) -> Range<u64> {
     end..end + padding_len(bytes)
 }
 
-/// How many leading bytes are padding: `int3`, zeros, or whole `nop`s of any length.
-pub(crate) fn padding_len(bytes: &[u8]) -> u64 {
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at] == 0xcc || bytes[at] == 0 {
-            at += 1;
-            continue;
-        }
-        let mut decoder = iced_x86::Decoder::new(64, &bytes[at..], iced_x86::DecoderOptions::NONE);
-        let instruction = decoder.decode();
-        if instruction.is_invalid() || instruction.mnemonic() != iced_x86::Mnemonic::Nop {
-            break;
-        }
-        at += instruction.len();
-    }
-    at as u64
-}
-
 /// Five bytes of padding within reach of a short jump at `site`, in one page: behind this function or behind one
 /// of its neighbours.
-fn find_island(program: &Program<'_>, body: &Range<u64>, site: u64) -> Option<(u64, Vec<u8>)> {
+fn find_island(
+    program: &Program<'_>,
+    body: &Range<u64>,
+    site: u64,
+    taken: &[Range<u64>],
+) -> Option<(u64, Vec<u8>)> {
     let from = site + SHORT_JUMP_LEN as u64;
-    let ends = program.image.code_index.iter().map(|(range, ..)| range.end);
-    let near = ends.filter(|end| end.abs_diff(from) < 256);
+    let parts = program.image.code_index.iter().map(|(range, ..)| range);
+    let near = parts.filter(|range| range.end.abs_diff(from) < 256 && !falls_through(program, range));
+    let near = near.map(|range| range.end);
     let mut candidates: Vec<u64> = near.collect();
     candidates.sort_by_key(|end| end.abs_diff(body.end));
     for end in candidates {
@@ -211,7 +231,10 @@ fn find_island(program: &Program<'_>, body: &Range<u64>, site: u64) -> Option<(u
         let first = gap.start.max(if end == body.end { from } else { 0 });
         for island in first..gap.end.saturating_sub(NEAR_JUMP_LEN as u64 - 1) {
             let reach = SHORT_REACH.contains(&(island as i64 - from as i64));
-            if reach && in_one_page(island, NEAR_JUMP_LEN) {
+            let end = island + NEAR_JUMP_LEN as u64;
+            let referred = program.next_boundary(island - 1).is_some_and(|boundary| boundary < end);
+            let taken = taken.iter().any(|used| used.start < end && island < used.end);
+            if reach && in_one_page(island, NEAR_JUMP_LEN) && !referred && !taken {
                 let original = program.image.bytes(island..island + NEAR_JUMP_LEN as u64)?.to_vec();
                 return Some((island, original));
             }

@@ -6,6 +6,7 @@ use object::elf;
 use object::read::elf::{ElfFile64, ElfSection64, FileHeader, Rela as _, SectionHeader as _};
 use object::{LittleEndian as LE, Object as _, ObjectSection as _, ObjectSymbol as _};
 use patchfile::BuildId;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub(crate) type Elf<'a> = ElfFile64<'a, object::endian::LittleEndian>;
@@ -172,12 +173,25 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
         objects: symbols.objects,
         linkage,
         kept_relocations,
+        labels: symbols.labels,
+        exports: exports(&elf).map_err(damaged)?,
         tls,
         tls_is_fixed,
         object_reach,
         object_ends,
         code_index,
     })
+}
+
+/// Names that the image defines for others.
+fn exports(elf: &Elf<'_>) -> object::Result<HashSet<String>> {
+    use object::read::elf::Sym as _;
+    let table = elf.elf_dynamic_symbol_table();
+    let mut names = HashSet::new();
+    for symbol in table.iter().filter(|symbol| !symbol.is_undefined(LE)) {
+        names.insert(String::from_utf8_lossy(table.symbol_name(LE, symbol)?).into_owned());
+    }
+    Ok(names)
 }
 
 /// The range that becomes read-only after relocation (`PT_GNU_RELRO`).

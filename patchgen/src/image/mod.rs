@@ -13,7 +13,10 @@ pub use linkage::{Linkage, Pointer, Slot};
 pub use load::{ImageFile, load};
 pub use resolve::{Extent, Referent};
 
+pub(crate) use symbols::padding_len;
+
 use patchfile::BuildId;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,6 +46,10 @@ pub struct Image<'a> {
     pub linkage: Linkage,
     /// Relocations of code and data that the linker kept (`--emit-relocs`), by ascending address.
     pub kept_relocations: Option<Vec<KeptRelocation>>,
+    /// Labels inside functions, which other code may call.
+    pub labels: Vec<u64>,
+    /// Names of the symbols that other images can bind to.
+    pub exports: HashSet<String>,
     /// Thread-local variables by ascending offset from the start of the TLS segment.
     pub tls: Vec<TlsObject>,
     /// True for executables, whose thread-local storage lies at a fixed distance from the thread pointer.
@@ -190,11 +197,6 @@ impl<'a> Image<'a> {
         let index = self.code_index.partition_point(|(range, ..)| range.start <= address).checked_sub(1)?;
         let (range, id, part) = &self.code_index[index];
         range.contains(&address).then(|| (*id, *part, address - range.start))
-    }
-
-    /// All parts of all functions by ascending address.
-    pub fn code_parts(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        self.code_index.iter().map(|(range, ..)| range.clone())
     }
 
     /// Kept relocations whose field begins in `range`.

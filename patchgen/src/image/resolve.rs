@@ -33,6 +33,8 @@ pub enum Referent {
         offset: i64,
         /// An object that ends exactly here, so that the address may also mean that one's end.
         ends_here: Option<ObjectId>,
+        /// A relocation says that this object is meant.
+        certain: bool,
     },
     /// Read-only data without a name: a string or a constant.
     Constant {
@@ -71,7 +73,7 @@ impl Image<'_> {
         if let Some(base) = base.filter(|base| *base != address) {
             if let Referent::Object { id, offset, .. } = self.resolve(base, None) {
                 let offset = offset.wrapping_add(address.wrapping_sub(base) as i64);
-                return Referent::Object { id, offset, ends_here: None };
+                return Referent::Object { id, offset, ends_here: None, certain: true };
             }
         }
         let Some(section) = self.section_at(address) else { return self.resolve_edge(address) };
@@ -88,7 +90,7 @@ impl Image<'_> {
             _ if section.name == ".got" || section.name == ".got.plt" => match self.object_at(address) {
                 // `_GLOBAL_OFFSET_TABLE_` names the table, not what is in it.
                 Some((id, 0)) if self.linkage.pointer_at(address).is_none() => {
-                    Referent::Object { id, offset: 0, ends_here: None }
+                    Referent::Object { id, offset: 0, ends_here: None, certain: true }
                 }
                 _ => Referent::Slot { address },
             },
@@ -97,7 +99,7 @@ impl Image<'_> {
                 match (self.object_at(address), access) {
                     (Some((id, offset)), _) => {
                         let ends_here = ends_here.filter(|_| offset == 0);
-                        Referent::Object { id, offset: offset as i64, ends_here }
+                        Referent::Object { id, offset: offset as i64, ends_here, certain: base.is_some() }
                     }
                     (None, Access::Read) => Referent::Constant { address, ends_here },
                     (None, _) => self.resolve_edge(address),
@@ -110,7 +112,8 @@ impl Image<'_> {
         match self.object_ending_at(address) {
             Some(id) => {
                 let range = &self.object(id).range;
-                Referent::Object { id, offset: (range.end - range.start) as i64, ends_here: None }
+                let offset = (range.end - range.start) as i64;
+                Referent::Object { id, offset, ends_here: None, certain: false }
             }
             None if self.section_at(address).is_some() => Referent::Unnamed { address },
             None => Referent::Outside { address },
@@ -146,6 +149,21 @@ impl Image<'_> {
     fn object_ending_at(&self, address: u64) -> Option<ObjectId> {
         let index = self.object_ends.partition_point(|(end, _)| *end < address);
         self.object_ends.get(index).filter(|(end, _)| *end == address).map(|(_, id)| *id)
+    }
+
+    /// The name of a symbol without a size at `address`: a place that the linker marks.
+    pub fn mark_at(&self, address: u64) -> Option<&str> {
+        let from = self.objects.partition_point(|object| object.range.start < address);
+        let here = self.objects[from..].iter().take_while(|object| object.range.start == address);
+        here.filter(|object| object.range.is_empty()).map(|object| object.name.as_str()).next()
+    }
+
+    /// The next object behind `address` in its section.
+    pub fn object_after(&self, address: u64) -> Option<ObjectId> {
+        let index = self.objects.partition_point(|object| object.range.start <= address);
+        let next = self.objects[index..].iter().position(|object| !object.range.is_empty())? + index;
+        let section = self.section_at(address)?;
+        section.range.contains(&self.objects[next].range.start).then_some(ObjectId(next as u32))
     }
 
     /// What the GOT slot at `address` holds.

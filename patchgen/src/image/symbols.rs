@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub(super) struct Symbols {
     pub(super) functions: Vec<Function>,
     pub(super) objects: Vec<Object>,
+    pub(super) labels: Vec<u64>,
 }
 
 /// A symbol as far as this module needs it.
@@ -99,7 +100,10 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
             &b.name,
         ))
     });
-    Ok(Symbols { functions: functions(code, sections), objects })
+    let (mut functions, labels) = functions(code, sections);
+    functions.extend(unnamed_code(&functions, sections));
+    functions.sort_by_key(Function::address);
+    Ok(Symbols { functions, objects, labels })
 }
 
 /// The section that ends at `address`: `_end` and the like lie behind it.
@@ -107,7 +111,7 @@ fn end_section(sections: &[Section<'_>], address: u64) -> Option<usize> {
     sections.iter().position(|section| section.range.end == address && section.access != Access::Execute)
 }
 
-fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> Vec<Function> {
+fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> (Vec<Function>, Vec<u64>) {
     // At one address: functions before labels, global before local, sized before unsized, then by name.
     code.sort_by(|a, b| {
         let rank = |raw: &Raw<'_>| {
@@ -130,6 +134,7 @@ fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> Vec<Function> 
 
     let mut functions: Vec<Function> = Vec::new();
     let mut cold: Vec<(&Raw<'_>, Range<u64>)> = Vec::new();
+    let mut labels = Vec::new();
     let mut covered = 0_u64;
     for raw in &code {
         let range = extent(raw);
@@ -145,6 +150,7 @@ fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> Vec<Function> 
         }
         // A label inside a function is not a function.
         if range.is_empty() || (!is_function && raw.address < covered) {
+            labels.push(raw.address);
             continue;
         }
         covered = covered.max(range.end);
@@ -163,7 +169,65 @@ fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> Vec<Function> 
     }
     attach_cold_parts(&mut functions, cold);
     functions.sort_by_key(Function::address);
-    functions
+    (functions, labels)
+}
+
+/// Code that no symbol covers, as functions of its own: it is compared, and refused if it changed.
+fn unnamed_code(functions: &[Function], sections: &[Section<'_>]) -> Vec<Function> {
+    let mut parts: Vec<(Range<u64>, &str)> = functions
+        .iter()
+        .flat_map(|function| function.parts.iter().map(|part| (part.clone(), function.name.as_str())))
+        .collect();
+    parts.sort_by_key(|(range, _)| range.start);
+    let mut found = Vec::new();
+    for section in sections.iter().filter(|section| section.access == Access::Execute) {
+        // `.init` and `.fini` hold fragments of one function that the start files share.
+        if section.name.starts_with(".plt") || [".iplt", ".init", ".fini"].contains(&section.name.as_str()) {
+            continue;
+        }
+        let mut at = (section.range.start, section.name.as_str());
+        let inside = parts.iter().filter(|(range, _)| section.range.contains(&range.start));
+        let end = (section.range.end..section.range.end, "");
+        for (range, name) in inside.chain(std::iter::once(&end)) {
+            if range.start > at.0 {
+                let gap = &section.data
+                    [(at.0 - section.range.start) as usize..(range.start - section.range.start) as usize];
+                let padding = padding_len(gap);
+                if padding < gap.len() as u64 {
+                    found.push(Function {
+                        name: format!("code behind {}", at.1),
+                        aliases: Vec::new(),
+                        source: None,
+                        parts: vec![at.0 + padding..range.start],
+                        sized: false,
+                        ifunc: false,
+                    });
+                }
+            }
+            if range.end > at.0 {
+                at = (range.end, name);
+            }
+        }
+    }
+    found
+}
+
+/// How many leading bytes are padding: `int3`, zeros, or whole `nop`s of any length.
+pub(crate) fn padding_len(bytes: &[u8]) -> u64 {
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == 0xcc || bytes[at] == 0 {
+            at += 1;
+            continue;
+        }
+        let mut decoder = iced_x86::Decoder::new(64, &bytes[at..], iced_x86::DecoderOptions::NONE);
+        let instruction = decoder.decode();
+        if instruction.is_invalid() || instruction.mnemonic() != iced_x86::Mnemonic::Nop {
+            break;
+        }
+        at += instruction.len();
+    }
+    at as u64
 }
 
 /// Gives each `.cold` part to its function: the one of that name in the same file, else the global one.
