@@ -1,6 +1,6 @@
 //! Assembles a patch: works through the changed functions and everything new that they reach.
 
-use super::place::Placed;
+use super::place::{NoPlace, Placed};
 use super::{redirect, trampoline};
 use crate::code::Obstacle;
 use crate::diff::{Matching, Pair};
@@ -54,7 +54,7 @@ pub(super) struct Builder<'i, 'p, 'a> {
     pub(super) input: &'i Input<'i, 'p, 'a>,
     pub(super) sections: Vec<Section>,
     pub(super) symbols: Vec<Symbol>,
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) refusals: BTreeMap<Reason, Concerned>,
     pub(super) refused: BTreeSet<FunctionId>,
     pub(super) function_symbols: HashMap<(FunctionId, usize), usize>,
     pub(super) object_symbols: HashMap<ObjectId, usize>,
@@ -79,7 +79,7 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
         input,
         sections: Vec::new(),
         symbols: Vec::new(),
-        refusals: Vec::new(),
+        refusals: BTreeMap::new(),
         refused: BTreeSet::new(),
         function_symbols: HashMap::new(),
         object_symbols: HashMap::new(),
@@ -133,9 +133,8 @@ impl Builder<'_, '_, '_> {
                 functions.push(self.new_function(*id, *symbol));
             }
         }
-        self.refusals.sort_by(|a, b| (a.kind, &a.subject, &a.detail).cmp(&(b.kind, &b.subject, &b.detail)));
-        self.refusals.dedup();
-        let patch = (self.refusals.is_empty() && !functions.is_empty()).then(|| Patch {
+        let refusals: Vec<Refusal> = self.refusals.into_iter().map(refusal).collect();
+        let patch = (refusals.is_empty() && !functions.is_empty()).then(|| Patch {
             target: image_ref(&self.input.pair.old.image),
             replacement: image_ref(&self.input.pair.new.image),
             generator: generator.to_owned(),
@@ -144,7 +143,7 @@ impl Builder<'_, '_, '_> {
             symbols: self.symbols,
             gate,
         });
-        Emission { patch, refusals: self.refusals, new_functions, refused: self.refused }
+        Emission { patch, refusals, new_functions, refused: self.refused }
     }
 
     fn new_name(&self, id: FunctionId) -> &str {
@@ -154,7 +153,14 @@ impl Builder<'_, '_, '_> {
     pub(super) fn refuse(&mut self, kind: RefusalKind, subject: &str, detail: String, function: FunctionId) {
         self.refused.insert(function);
         let name = self.new_name(function).to_owned();
-        self.refusals.push(Refusal { kind, subject: subject.to_owned(), detail, functions: vec![name] });
+        self.refusals.entry((kind, subject.to_owned(), detail)).or_default().functions.insert(name);
+    }
+
+    /// Refuses a reference that `function` makes at address `at` of the replacement.
+    pub(super) fn refuse_reference(&mut self, no_place: NoPlace, at: u64, function: FunctionId) {
+        let NoPlace { kind, subject, detail } = no_place;
+        self.refuse(kind, &subject, detail.clone(), function);
+        self.refusals.entry((kind, subject, detail)).or_default().places.insert(at);
     }
 
     /// One closed gate for the whole patch, in a cache line of its own.
@@ -347,6 +353,31 @@ impl Builder<'_, '_, '_> {
         });
         self.symbol(name, Place::Patch { section, offset: 0 }, size, SymbolKind::Function)
     }
+}
+
+/// Kind, subject and detail of a refusal.
+pub(super) type Reason = (RefusalKind, String, String);
+
+/// Where one reason applies.
+#[derive(Default)]
+pub(super) struct Concerned {
+    /// Functions by name.
+    pub(super) functions: BTreeSet<String>,
+    /// Addresses of references.
+    pub(super) places: BTreeSet<u64>,
+}
+
+/// Addresses that a refusal names.
+const SHOWN_PLACES: usize = 3;
+
+fn refusal(((kind, subject, detail), concerned): (Reason, Concerned)) -> Refusal {
+    let mut places: Vec<String> =
+        concerned.places.iter().take(SHOWN_PLACES).map(|place| format!("{place:#x}")).collect();
+    if concerned.places.len() > SHOWN_PLACES {
+        places.push(format!("{} more", concerned.places.len() - SHOWN_PLACES));
+    }
+    let used = if places.is_empty() { String::new() } else { format!(" (used at {})", places.join(", ")) };
+    Refusal { kind, subject, detail: detail + &used, functions: concerned.functions.into_iter().collect() }
 }
 
 /// A rip-relative field at `offset` of an instruction that ends at `end`.

@@ -5,7 +5,7 @@ use super::delta;
 use super::place::{NoPlace, Placed};
 use crate::code::Use;
 use crate::image::{Access, ObjectId, Pointer, Referent};
-use crate::report::{Refusal, RefusalKind};
+use crate::report::RefusalKind;
 use patchfile::{
     Delta, LinkAddr, Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, Sha256,
     SymbolKind,
@@ -132,7 +132,7 @@ impl Builder<'_, '_, '_> {
     }
 
     fn refuse_object(&mut self, name: &str, kind: RefusalKind, detail: String) {
-        self.refusals.push(Refusal { kind, subject: name.to_owned(), detail, functions: Vec::new() });
+        self.refusals.entry((kind, name.to_owned(), detail)).or_default();
     }
 
     /// A place in unnamed read-only data of unknown extent: the whole section comes along, as a difference to the

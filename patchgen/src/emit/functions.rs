@@ -65,9 +65,8 @@ impl Builder<'_, '_, '_> {
                     }
                 };
                 let result = placed.and_then(|placed| out.relocate(reference, placed, &function.name));
-                if let Err(NoPlace { kind, subject, detail }) = result {
-                    let at = range.start + u64::from(reference.offset);
-                    self.refuse(kind, &subject, format!("{detail} (used at {at:#x})"), id);
+                if let Err(no_place) = result {
+                    self.refuse_reference(no_place, range.start + u64::from(reference.offset), id);
                 }
             }
             let symbol = self.function_symbols[&(id, part)];

@@ -31,16 +31,18 @@ pub(super) type User = Option<FunctionId>;
 impl Builder<'_, '_, '_> {
     /// The place of `referent`, an address in the replacement. New functions and objects are taken into the patch.
     pub(super) fn place(&mut self, user: User, referent: &Referent, usage: Use) -> Result<Placed, NoPlace> {
+        // Who reads or writes at an address means what is there, not the end of what is before it.
+        let end = |ends_here: &Option<ObjectId>| ends_here.filter(|_| usage == Use::Address);
         match referent {
             Referent::Code { function, part, offset } => self.place_code(user, *function, *part, *offset),
             Referent::Stub { slot } => self.place_stub(*slot),
             Referent::Slot { address } => self.place_slot(*address),
             Referent::Object { id, offset, ends_here, certain } => {
                 self.check_neighbour(*id, *offset, usage, *certain)?;
-                self.place_object(user, *id, *offset, *ends_here)
+                self.place_object(user, *id, *offset, end(ends_here))
             }
             Referent::Constant { address, ends_here } => {
-                self.place_constant(user, *address, *ends_here, usage)
+                self.place_constant(user, *address, end(ends_here), usage)
             }
             Referent::Unnamed { address } => no(
                 RefusalKind::UnknownReference,
