@@ -40,7 +40,7 @@ fn bare_stop(pid: i32) -> Duration {
 /// Median and 99th percentile in microseconds.
 fn percentiles(samples: &mut [Duration]) -> (f64, f64) {
     samples.sort_unstable();
-    let at = |part: usize| samples[(samples.len() - 1) * part / 100].as_nanos() as f64 / 1000.0;
+    let at = |part: usize| samples[(samples.len() - 1) * part / 100].as_secs_f64() * 1e6;
     (at(50), at(99))
 }
 
@@ -49,7 +49,10 @@ fn main() {
     let image = image(Link::Pie);
     let loaded = loaded(checked_patch(image));
     println!("stop of all threads in microseconds, {rounds} rounds, p50 / p99");
-    println!("{:>7}  {:>17}  {:>17}  {:>17}  ratio apply, revert (p50)", "threads", "bare", "apply", "revert");
+    println!(
+        "{:>7}  {:>17}  {:>17}  {:>17}  ratio apply, revert (p50)",
+        "threads", "bare", "apply", "revert"
+    );
     for threads in THREADS {
         // Besides the first thread, which waits for input: few that run, most that wait.
         let running = (threads / 8).min(2);

@@ -8,12 +8,12 @@ use crate::image::Image;
 use crate::payload::{self, Layout};
 use crate::place::{self, Demand};
 use crate::record::{HEADER_LEN, Header, Record, RegionState, Table};
-use crate::redirect::{Form, PatchState, Redirects, RuntimeRedirect};
+use crate::redirect::{Form, PatchState, Redirects, RuntimeRedirect, prepare_pages};
 use crate::report::{Effort, Outcome};
 use crate::target::Target;
 use crate::transition::Transition;
 use patchfile::decode::SecondReader;
-use patchfile::{Patch, PatchId, RedirectKind, SectionKind};
+use patchfile::{Patch, PatchId, Redirect, RedirectKind, SectionKind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An address that no place exceeds: makes tables as long as they can get.
@@ -99,6 +99,12 @@ impl Application<'_> {
             own.extend(record.table.functions.iter().zip(states));
         }
         compare_old_code(&self.target, &self.loaded.patch, self.image.bias, &own)?;
+        if !dry_run {
+            // Before anything is mapped: text that cannot be written is a refusal.
+            let places = self.redirected().filter_map(|function| function.redirect.as_ref());
+            let places = places.flat_map(|redirect| self.written_places(redirect));
+            prepare_pages(places, &self.target.memory)?;
+        }
         let record = match existing {
             Some(record) => self.verify_existing(record)?,
             None if dry_run => {
@@ -116,6 +122,14 @@ impl Application<'_> {
 
     fn redirected(&self) -> impl Iterator<Item = &patchfile::Function> {
         self.loaded.patch.functions.iter().filter(|function| function.redirect.is_some())
+    }
+
+    fn written_places(&self, redirect: &Redirect) -> Vec<(RuntimeAddr, usize)> {
+        let mut places = vec![(self.bias().at(redirect.site), redirect.original.len())];
+        if let RedirectKind::Short { island, original } = &redirect.kind {
+            places.push((self.bias().at(*island), original.len()));
+        }
+        places
     }
 
     fn bias(&self) -> LoadBias {
@@ -335,7 +349,6 @@ impl Application<'_> {
         let (process, memory) = (&self.target.process, &self.target.memory);
         let redirects = record.redirects();
         let code = record.code_set();
-        redirects.prepare_pages(memory)?;
         let mut header = record.header.clone();
         let mut transition = Transition::prepare(process, memory, &self.target.images, &code)?;
         transition.run(self.deadline, || {

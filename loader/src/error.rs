@@ -158,6 +158,16 @@ pub enum LoaderError {
         /// Which thread is where.
         reason: String,
     },
+    /// A thread waits where a tracer cannot stop it.
+    #[error("Process {pid} is busy: thread {tid} cannot be stopped (state {state})")]
+    DoesNotStop {
+        /// The target.
+        pid: Pid,
+        /// The thread.
+        tid: Pid,
+        /// Its state; `D` is an uninterruptible wait, as for a vfork child or a disk.
+        state: char,
+    },
     /// Another process runs in the same memory without being a thread of it.
     #[error("Process {other} shares the memory of process {pid}; it has to end first")]
     SharedMemory {
@@ -255,7 +265,10 @@ impl LoaderError {
     pub fn severity(&self) -> Severity {
         use LoaderError as E;
         match self {
-            E::Busy { .. } | E::Locked(_) | E::NoInjectionThread { transient: true, .. } => Severity::Busy,
+            E::Busy { .. }
+            | E::DoesNotStop { .. }
+            | E::Locked(_)
+            | E::NoInjectionThread { transient: true, .. } => Severity::Busy,
             E::KernelThread(_)
             | E::Traced { .. }
             | E::WrongBuild { .. }

@@ -10,11 +10,11 @@ use crate::error::{LoaderError, Result};
 use crate::maps::MemoryMap;
 use crate::memory::RemoteMemory;
 use crate::process::Process;
-use crate::restart::{self, Call};
+use crate::restart::{self, Call, Repairs};
 use crate::sigframe;
 use crate::slack::Slack;
 use crate::sys::{self, Resume, Ticker, Wait};
-use crate::threads::{abandon, interrupt, read_and_repair, seize};
+use crate::threads::{abandon, interrupt, seize};
 use libc::user_regs_struct;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
@@ -147,8 +147,12 @@ impl Injector<'_> {
             return Ok(Err(Unfit::Now("receives a signal".to_owned())));
         }
         let failed = |what, error: io::Error| LoaderError::system(tid, what, error);
-        let read =
-            || read_and_repair(tid, self.memory).map_err(|errno| failed("reading registers", errno.into()));
+        let mut repairs = Repairs::default();
+        let mut read = || {
+            repairs
+                .read_and_repair(tid, self.memory)
+                .map_err(|errno| failed("reading registers", errno.into()))
+        };
         let mut regs = read()?;
         if let Some(patience) = patience
             && restart::call_state(&regs) == Call::RestartBlock

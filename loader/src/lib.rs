@@ -5,7 +5,8 @@
 //! the target then runs all-old or all-new code, and the next command finishes or undoes what was begun.
 //!
 //! The modules are in the order of the way of the data: a [`process`] has [`maps`] and [`memory`], in which an
-//! [`image`] is found. [`threads`] stops and [`inject`] uses its threads. A [`payload`] gets its [`place`] and
+//! [`image`] is found. [`threads`] stops its threads, `inject` makes
+//! system calls in one of them. A [`payload`] gets its [`place`] and
 //! its [`record`]; [`quiesce`] judges with [`code`], [`unwind`] and [`parked`] whether [`redirect`] may write;
 //! [`transition`] puts these together for [`mod@apply`] and [`mod@revert`]. [`mod@list`] and [`mod@status`]
 //! only look.

@@ -1,6 +1,9 @@
 //! The mappings of a process, as `/proc/PID/maps` tells them (proc_pid_maps(5)).
 
 use crate::address::{AddressRange, RuntimeAddr};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// What backs a mapping.
@@ -65,6 +68,38 @@ impl Mapping {
         match &self.backing {
             Backing::File { path, .. } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
             _ => None,
+        }
+    }
+}
+
+/// An open `/proc/PID/maps`, to be read several times.
+#[derive(Debug)]
+pub struct MapsFile {
+    file: File,
+    text: Vec<u8>,
+}
+
+impl MapsFile {
+    /// Takes the open file.
+    pub fn new(file: File) -> Self {
+        MapsFile { file, text: Vec::new() }
+    }
+
+    /// Reads the mappings as they are now. The result is empty for a process without memory.
+    pub fn read(&mut self) -> io::Result<&[u8]> {
+        // The kernel hands out whole lines, a page of them at most at a time.
+        const PIECE: usize = 64 * 1024;
+        let mut len = 0;
+        loop {
+            if self.text.len() < len + PIECE {
+                self.text.resize(len + PIECE, 0);
+            }
+            match self.file.read_at(&mut self.text[len..], len as u64) {
+                Ok(0) => return Ok(&self.text[..len]),
+                Ok(count) => len += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The target's memory.
 
-use crate::address::{PAGE, RuntimeAddr};
+use crate::address::{AddressRange, PAGE, RuntimeAddr};
 use crate::error::{LoaderError, Result};
 use crate::process::Process;
 use nix::errno::Errno;
@@ -88,23 +88,39 @@ impl RemoteMemory {
         }
     }
 
-    /// Reads many small pieces by few system calls. The pieces follow each other in the result.
-    pub fn read_pieces(&self, pieces: &[(RuntimeAddr, usize)]) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(pieces.iter().map(|(_, len)| len).sum());
-        for pieces in pieces.chunks(MAX_PIECES) {
-            let remote: Vec<RemoteIoVec> =
-                pieces.iter().map(|&(address, len)| RemoteIoVec { base: address.0 as usize, len }).collect();
-            let start = bytes.len();
-            bytes.resize(start + remote.iter().map(|piece| piece.len).sum::<usize>(), 0);
-            let wanted = bytes.len() - start;
-            let address = pieces.first().map_or(RuntimeAddr(0), |piece| piece.0);
-            let read = process_vm_readv(self.pid, &mut [IoSliceMut::new(&mut bytes[start..])], &remote)
-                .map_err(|errno| self.error("read", address, errno.into()))?;
-            if read != wanted {
-                return Err(self.error("read", address, Errno::EFAULT.into()));
+    /// Appends the bytes of each range to `buffer`, by as few system calls as possible. False if not all
+    /// of it is readable.
+    pub fn read_ranges(&self, ranges: &[AddressRange], buffer: &mut Vec<u8>) -> Result<bool> {
+        for ranges in ranges.chunks(MAX_PIECES) {
+            let remote: Vec<RemoteIoVec> = ranges
+                .iter()
+                .map(|range| RemoteIoVec { base: range.start.0 as usize, len: range.len() as usize })
+                .collect();
+            let start = buffer.len();
+            buffer.resize(start + remote.iter().map(|piece| piece.len).sum::<usize>(), 0);
+            let wanted = buffer.len() - start;
+            match process_vm_readv(self.pid, &mut [IoSliceMut::new(&mut buffer[start..])], &remote) {
+                Ok(read) if read == wanted => {}
+                Ok(_) | Err(Errno::EFAULT) => return Ok(false),
+                Err(errno) => {
+                    let address = ranges.first().map_or(RuntimeAddr(0), |range| range.start);
+                    return Err(self.error("read", address, errno.into()));
+                }
             }
         }
-        Ok(bytes)
+        Ok(true)
+    }
+
+    /// Reads many small pieces by few system calls. The pieces follow each other in the result.
+    pub fn read_pieces(&self, pieces: &[(RuntimeAddr, usize)]) -> Result<Vec<u8>> {
+        let ranges: Vec<AddressRange> =
+            pieces.iter().map(|&(start, len)| AddressRange::sized(start, len as u64)).collect();
+        let mut bytes = Vec::new();
+        if self.read_ranges(&ranges, &mut bytes)? {
+            return Ok(bytes);
+        }
+        let address = pieces.first().map_or(RuntimeAddr(0), |piece| piece.0);
+        Err(self.error("read", address, Errno::EFAULT.into()))
     }
 
     fn error(&self, what: &'static str, address: RuntimeAddr, source: io::Error) -> LoaderError {

@@ -57,12 +57,14 @@ impl ParkedStacks {
     ) -> Option<ParkedHit> {
         let mut buffer = Vec::new();
         let shaped = stack_shaped(map).filter(|stack| !current.contains(&stack.start));
-        shaped.chain(also.iter().copied()).find_map(|stack| {
-            self.used_parts(stack)
-                .into_iter()
-                .find_map(|part| scan_part(part, memory, code, &mut buffer))
-                .filter(|_| !belongs_to_ended_thread(stack, memory))
-        })
+        shaped.filter(|stack| !is_malloc_arena(*stack, memory)).chain(also.iter().copied()).find_map(
+            |stack| {
+                self.used_parts(stack)
+                    .into_iter()
+                    .find_map(|part| scan_part(part, memory, code, &mut buffer))
+                    .filter(|_| !belongs_to_ended_thread(stack, memory))
+            },
+        )
     }
 
     /// The pages of a mapping that hold anything.
@@ -144,6 +146,15 @@ fn ends_with_call(bytes: [u8; 7]) -> bool {
         || is_indirect(4, |modrm| (0x40..0x80).contains(&modrm))
         || is_indirect(6, |modrm| modrm < 0x40 || (0x80..0xc0).contains(&modrm))
         || is_indirect(7, needs_sib as fn(u8) -> bool)
+}
+
+/// True for a heap of glibc's malloc, which often lies directly above the inaccessible rest of another one: it
+/// starts with a `struct heap_info` (malloc/arena.c) that tells how much of it is accessible.
+fn is_malloc_arena(mapping: AddressRange, memory: &RemoteMemory) -> bool {
+    const HEAP_MAX_SIZE: u64 = 64 << 20;
+    const MPROTECT_SIZE: u64 = 24;
+    mapping.start.0.is_multiple_of(HEAP_MAX_SIZE)
+        && memory.read_u64(mapping.start.plus(MPROTECT_SIZE)).is_ok_and(|len| len == mapping.len())
 }
 
 /// True for a stack that glibc keeps for the next thread: nothing on it is going to be returned to.

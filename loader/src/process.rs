@@ -1,7 +1,7 @@
 //! A process, held so that its number cannot come to mean another one.
 
 use crate::error::{LoaderError, Result};
-use crate::maps::MemoryMap;
+use crate::maps::{MapsFile, MemoryMap};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -33,6 +33,8 @@ pub struct TaskStat {
     pub user_worker: bool,
     /// When it was started, in clock ticks since boot.
     pub start_time: u64,
+    /// Where the first thread's stack begins; above it are arguments and environment. 0 if hidden.
+    pub start_stack: u64,
     /// Start of the heap that brk(2) extends, 0 if hidden.
     pub start_brk: u64,
 }
@@ -91,10 +93,21 @@ impl Process {
         Ok(contents)
     }
 
+    /// Opens the list of mappings.
+    pub fn maps_file(&self) -> Result<MapsFile> {
+        let file = self.open_file("maps", OFlag::O_RDONLY);
+        file.map(MapsFile::new).map_err(|error| self.explain("reading maps", error))
+    }
+
     /// The mappings.
     pub fn memory_map(&self) -> Result<MemoryMap> {
-        let map = self.read_file("maps").map_err(|error| self.explain("reading maps", error))?;
-        let map = MemoryMap::parse(map);
+        self.read_map(&mut self.maps_file()?)
+    }
+
+    /// The mappings, from a file that is open already.
+    pub fn read_map(&self, file: &mut MapsFile) -> Result<MemoryMap> {
+        let map = file.read().map_err(|error| self.explain("reading maps", error))?;
+        let map = MemoryMap::parse(map.to_vec());
         if map.iter().next().is_none() {
             // Only a kernel thread or a dying process has no memory.
             let ended = self.task_stat(self.pid).map_or(true, |stat| matches!(stat.state, b'Z' | b'X'));
@@ -174,18 +187,28 @@ pub struct BlockedCall {
     pub instruction: u64,
 }
 
-fn parse_stat(text: &[u8]) -> Option<TaskStat> {
+/// The fields of a `stat` file behind the name: the first one is number 3 of proc_pid_stat(5).
+fn stat_fields(text: &[u8]) -> Option<Vec<&str>> {
     // The name in parentheses may hold anything, parentheses and spaces too.
     let behind_name = text.iter().rposition(|&byte| byte == b')')? + 1;
     let fields = std::str::from_utf8(text.get(behind_name..)?).ok()?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    // proc_pid_stat(5) counts fields from 1; the first one here is number 3.
+    Some(fields.split_whitespace().collect())
+}
+
+/// The kernel's flags of a task, from its `stat` file.
+pub(crate) fn task_flags(text: &[u8]) -> Option<u64> {
+    stat_fields(text)?.get(9 - 3)?.parse().ok()
+}
+
+fn parse_stat(text: &[u8]) -> Option<TaskStat> {
+    let fields = stat_fields(text)?;
     let field = |number: usize| fields.get(number - 3).copied();
-    let flags: u64 = field(9)?.parse().ok()?;
+    let flags = task_flags(text)?;
     Some(TaskStat {
         state: *field(3)?.as_bytes().first()?,
         user_worker: flags & (PF_USER_WORKER | PF_IO_WORKER) != 0,
         start_time: field(22)?.parse().ok()?,
+        start_stack: field(28).and_then(|text| text.parse().ok()).unwrap_or(0),
         start_brk: field(47).and_then(|text| text.parse().ok()).unwrap_or(0),
     })
 }

@@ -195,7 +195,10 @@ impl Header {
         if Sha256::of(&bytes) != self.table_digest {
             return Err(damaged("its table was changed"));
         }
-        serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))
+        let table: Table = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
+        // The target may be hostile.
+        let sound = table.functions.iter().all(RuntimeRedirect::is_sound);
+        if sound { Ok(table) } else { Err(damaged("a redirect is not one write within a page")) }
     }
 }
 

@@ -6,11 +6,12 @@
 //! Each step is one write within one page, and at each point every function is old or every function is new.
 //! Both sequences may start from whatever an interrupted one left.
 
-use crate::address::{AddressRange, RuntimeAddr};
+use crate::address::{AddressRange, PAGE, RuntimeAddr};
 use crate::error::{LoaderError, Result};
 use crate::memory::RemoteMemory;
 use patchfile::format::{NEAR_JUMP_LEN, SHORT_JUMP_LEN};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// Form of a redirect, with what is needed to undo it.
@@ -121,6 +122,18 @@ impl RuntimeRedirect {
             jumps.push((self.site, self.entry_jump(island)?.to_vec()));
         }
         Ok(jumps)
+    }
+
+    /// True if lengths fit the form, and each write lies in one page.
+    pub(crate) fn is_sound(&self) -> bool {
+        let lengths = match &self.form {
+            Form::Near => self.original.len() == NEAR_JUMP_LEN,
+            Form::Short { island_original, .. } => {
+                self.original.len() == SHORT_JUMP_LEN && island_original.len() == NEAR_JUMP_LEN
+            }
+        };
+        let in_one_page = |(place, len): (RuntimeAddr, usize)| place.0 % PAGE + len as u64 <= PAGE;
+        lengths && self.places().into_iter().all(in_one_page)
     }
 
     /// The places whose bytes tell the state.
@@ -278,19 +291,30 @@ impl Redirects<'_> {
         Ok(begin.elapsed())
     }
 
-    /// Writes the same bytes back, so that the kernel makes its private copy of each page before the stop.
-    pub fn prepare_pages(&self, memory: &RemoteMemory) -> Result<()> {
-        for (place, len) in self.all.iter().flat_map(RuntimeRedirect::places) {
-            let bytes = memory.read_vec(place, len as u64)?;
-            memory.write_at_once(place, &bytes)?;
-        }
-        let gate = memory.read_vec(self.gate, 1)?;
-        memory.write_at_once(self.gate, &gate)
+    /// The places in the target's text that are written to.
+    pub fn places(&self) -> impl Iterator<Item = (RuntimeAddr, usize)> {
+        self.all.iter().flat_map(RuntimeRedirect::places)
     }
 
     fn set_gate(&self, memory: &RemoteMemory, open: bool) -> Result<()> {
         memory.write_at_once(self.gate, &[u8::from(open)])
     }
+}
+
+/// Writes the same bytes back, so that the kernel makes its private copy of each page before the stop. Fails
+/// where text cannot be written at all (huge pages of a file).
+pub fn prepare_pages(
+    places: impl Iterator<Item = (RuntimeAddr, usize)>,
+    memory: &RemoteMemory,
+) -> Result<()> {
+    let mut prepared = HashSet::new();
+    for (place, _) in places {
+        if prepared.insert(place.page()) {
+            let byte = memory.read_vec(place, 1)?;
+            memory.write_at_once(place, &byte)?;
+        }
+    }
+    Ok(())
 }
 
 /// Says what bytes in place of code are.

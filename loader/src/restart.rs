@@ -5,11 +5,15 @@
 //! list the loader changes the answer to `ERESTARTNOHAND` while the thread is stopped: when it is let go, the
 //! kernel makes the call again, or returns EINTR after all if a handler has to run (arch/x86/kernel/signal.c,
 //! arch_do_signal_or_restart). So a signal that comes at any moment is told to the program as ever.
-//! A finite timeout starts again in full.
+//! A finite timeout starts again in full, once for each stop: an apply stops a thread once, the one thread that
+//! maps its memory twice. While the target is busy, the thread in the way is looked at from outside and stopped
+//! again only after it has moved.
 
 use crate::address::RuntimeAddr;
 use crate::memory::RemoteMemory;
 use libc::user_regs_struct;
+use nix::sys::ptrace;
+use nix::unistd::Pid;
 
 /// Calls that may be made again after EINTR: they have done nothing by then.
 const RESTARTABLE: &[libc::c_long] = &[
@@ -83,18 +87,42 @@ pub(crate) fn call_again(regs: &user_regs_struct) -> user_regs_struct {
 /// `syscall`.
 pub(crate) const SYSCALL_INSTRUCTION: [u8; 2] = [0x0f, 0x05];
 
-/// The registers to let a thread go with, if its call has to be made again by the loader's doing.
-pub(crate) fn repaired(regs: &user_regs_struct, memory: &RemoteMemory) -> Option<user_regs_struct> {
-    if call_state(regs) != Call::Interrupted {
-        return None;
+/// Repairs the threads of one stop.
+#[derive(Debug, Default)]
+pub(crate) struct Repairs {
+    /// Where a `syscall` instruction was seen last: threads that wait in the same call are many.
+    seen: Option<u64>,
+}
+
+impl Repairs {
+    /// Reads the registers of a stopped thread. If its system call has to be made again by the loader's doing,
+    /// that is settled at once: from here on the thread may be let go at any time, by the loader's death too.
+    pub(crate) fn read_and_repair(
+        &mut self,
+        tid: Pid,
+        memory: &RemoteMemory,
+    ) -> nix::Result<user_regs_struct> {
+        let mut regs = ptrace::getregs(tid)?;
+        if call_state(&regs) == Call::Interrupted && self.made_by_syscall(&regs, memory) {
+            regs.rax = RESTART_UNLESS_HANDLER as u64;
+            ptrace::setregs(tid, regs)?;
+        }
+        Ok(regs)
     }
-    // Numbers mean other calls behind `int $0x80`.
-    let mut instruction = [0; SYSCALL_INSTRUCTION.len()];
-    let address = RuntimeAddr(regs.rip.wrapping_sub(instruction.len() as u64));
-    memory.read(address, &mut instruction).ok()?;
-    let mut repaired = *regs;
-    repaired.rax = RESTART_UNLESS_HANDLER as u64;
-    (instruction == SYSCALL_INSTRUCTION).then_some(repaired)
+
+    /// Numbers mean other calls behind `int $0x80`.
+    fn made_by_syscall(&mut self, regs: &user_regs_struct, memory: &RemoteMemory) -> bool {
+        if self.seen == Some(regs.rip) {
+            return true;
+        }
+        let mut instruction = [0; SYSCALL_INSTRUCTION.len()];
+        let address = RuntimeAddr(regs.rip.wrapping_sub(instruction.len() as u64));
+        let found = memory.read(address, &mut instruction).is_ok() && instruction == SYSCALL_INSTRUCTION;
+        if found {
+            self.seen = Some(regs.rip);
+        }
+        found
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::error::{LoaderError, Result};
 use crate::record::{Record, RegionState};
-use crate::redirect::PatchState;
+use crate::redirect::{PatchState, prepare_pages};
 use crate::report::{Effort, Outcome};
 use crate::target::Target;
 use crate::transition::Transition;
@@ -76,7 +76,7 @@ pub fn revert(pid: i32, name: &PatchName, timeout: Duration) -> Result<(Outcome,
     }
     let functions = record.table.functions.len();
     let code = record.code_set();
-    redirects.prepare_pages(&target.memory)?;
+    prepare_pages(redirects.places(), &target.memory)?;
     let mut transition = Transition::prepare(&target.process, &target.memory, &target.images, &code)?;
     let pause = transition.run(deadline, || redirects.remove(&target.memory))?;
     Ok((Outcome::Reverted, Effort { functions, pause, injection: Duration::ZERO }))

@@ -84,7 +84,8 @@ pub(crate) fn search(
     images.sort_by_key(|image| (!is_preferred(image), image.path.is_none()));
     for image in images {
         for segment in image.segments().filter(|segment| segment.execute) {
-            let end = RuntimeAddr(segment.file_bytes.end.0.next_multiple_of(PAGE));
+            let Some(end) = segment.file_bytes.end.0.checked_next_multiple_of(PAGE) else { continue };
+            let end = RuntimeAddr(end);
             let address = RuntimeAddr(end.0.wrapping_sub(SLOT_LEN as u64));
             let range = AddressRange { start: address, end };
             let usable = address >= segment.memory.end.max(segment.file_bytes.end)

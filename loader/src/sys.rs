@@ -194,10 +194,45 @@ impl Drop for Ticker {
     }
 }
 
+/// While it lives, the calling thread is not preempted by ordinary work: threads of the target wait for it.
+///
+/// Without the right to do so (CAP_SYS_NICE) nothing happens.
+pub(crate) struct Urgency {
+    before: Option<(libc::c_int, libc::sched_param)>,
+}
+
+impl Urgency {
+    /// Takes the lowest realtime priority.
+    pub(crate) fn take() -> Self {
+        let mut parameter = libc::sched_param { sched_priority: 0 };
+        // SAFETY: `parameter` is a valid place for the result; 0 is the calling thread.
+        let policy = unsafe {
+            libc::sched_getparam(0, &raw mut parameter);
+            libc::sched_getscheduler(0)
+        };
+        let urgent = libc::sched_param { sched_priority: 1 };
+        let policy_now = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+        // SAFETY: `urgent` is valid for the call.
+        let result = unsafe { libc::sched_setscheduler(0, policy_now, &raw const urgent) };
+        Urgency { before: (policy >= 0 && result == 0).then_some((policy, parameter)) }
+    }
+}
+
+impl Drop for Urgency {
+    fn drop(&mut self) {
+        if let Some((policy, parameter)) = self.before {
+            // SAFETY: `parameter` is what the kernel told for this policy.
+            unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
+        }
+    }
+}
+
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGINT, SIGTERM and SIGHUP only set a flag that [`cancelled`] tells.
+/// From now on SIGINT, SIGTERM and SIGHUP only set a flag that [`cancelled`] tells, and a terminal's SIGTSTP
+/// does nothing: a loader that stops in the wrong moment keeps its target stopped.
 pub(crate) fn catch_termination() -> io::Result<()> {
+    install_handler(libc::SIGTSTP, ignore_signal)?;
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         install_handler(signal, note_cancellation)?;
     }

@@ -10,7 +10,7 @@ use crate::memory::RemoteMemory;
 use crate::process::Process;
 use crate::record::{self, Header, RegionState};
 use crate::slack::{self, Slack};
-use crate::threads::{TaskKinds, ThreadStop};
+use crate::threads::{TaskKinds, ThreadStop, is_ending};
 use patchfile::PatchId;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -41,16 +41,12 @@ impl Target {
     /// Opens a process to change it: takes the lock, and cleans up behind an interrupted loader.
     pub fn open_locked(pid: i32, deadline: Instant) -> Result<Self> {
         let process = Process::open(pid)?;
+        let lock = TargetLock::take(&process, deadline)?;
         let map = process.memory_map()?;
         let status =
             process.task_status(process.pid()).map_err(|error| process.explain("reading status", error))?;
-        let lock = TargetLock::take(&process, deadline)?;
-        if status.tracer != 0 {
-            // A loader that was killed a moment ago is still being detached, another one had the lock.
-            let status = process.task_status(process.pid()).unwrap_or(status);
-            if status.tracer != 0 {
-                return Err(LoaderError::Traced { pid: process.pid(), tracer: status.tracer });
-            }
+        if status.tracer != 0 && !is_ending(status.tracer) {
+            return Err(LoaderError::Traced { pid: process.pid(), tracer: status.tracer });
         }
         let memory = RemoteMemory::open_writable(&process)?;
         let images = Image::all(&map, &memory);

@@ -7,7 +7,7 @@
 use crate::error::{LoaderError, Result};
 use crate::memory::RemoteMemory;
 use crate::process::Process;
-use crate::restart;
+use crate::restart::Repairs;
 use crate::sys::{self, Resume, Ticker, Wait};
 use libc::user_regs_struct;
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// How long a thread may take to stop. One that waits uninterruptibly (vfork(2), a frozen cgroup of version
 /// 1) does not stop, and the others must not wait for it.
-const STOP_PATIENCE: Duration = Duration::from_millis(200);
+const STOP_PATIENCE: Duration = Duration::from_millis(100);
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -44,6 +44,16 @@ impl TaskKinds {
             self.kind(process, tid);
         }
         Ok(())
+    }
+
+    /// How many tasks are known.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if no task is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn kind(&mut self, process: &Process, tid: Pid) -> TaskKind {
@@ -73,6 +83,7 @@ pub struct ThreadStop<'a> {
     /// Seized, and asked to stop, but not seen stopped.
     waited_for: Vec<(Pid, Instant)>,
     begin: Instant,
+    repairs: Repairs,
     /// The kernel binds tracees to the thread that seized them.
     _not_send: PhantomData<*const ()>,
 }
@@ -94,9 +105,10 @@ impl<'a> ThreadStop<'a> {
         let mut stop = ThreadStop {
             process,
             memory,
-            threads: Vec::new(),
-            waited_for: Vec::new(),
+            threads: Vec::with_capacity(kinds.len()),
+            waited_for: Vec::with_capacity(kinds.len()),
             begin: Instant::now(),
+            repairs: Repairs::default(),
             _not_send: PhantomData,
         };
         let list = || process.tasks().map_err(|error| process.explain("listing threads", error));
@@ -174,7 +186,7 @@ impl<'a> ThreadStop<'a> {
                     {
                         self.waited_for.push((Pid::from_raw(child as i32), Instant::now()));
                     }
-                    match read_and_repair(tid, self.memory) {
+                    match self.repairs.read_and_repair(tid, self.memory) {
                         Ok(regs) => {
                             let signal = if event == 0 { signal } else { 0 };
                             self.threads.push(StoppedThread { tid, regs, signal, interrupted });
@@ -194,8 +206,7 @@ impl<'a> ThreadStop<'a> {
 
     fn does_not_stop(&self, tid: Pid) -> LoaderError {
         let state = self.process.task_stat(tid).map_or('?', |stat| char::from(stat.state));
-        let reason = format!("thread {tid} does not stop (state {state})");
-        LoaderError::Busy { pid: self.process.pid(), reason }
+        LoaderError::DoesNotStop { pid: self.process.pid(), tid, state }
     }
 
     /// A thread may end before it is seized, and its number go to another process.
@@ -230,35 +241,42 @@ impl Drop for ThreadStop<'_> {
     }
 }
 
-/// Reads the registers of a stopped thread. If its system call has to be made again by the loader's doing, that
-/// is settled at once: from here on the thread may be let go at any time, by the loader's death too.
-pub(crate) fn read_and_repair(tid: Pid, memory: &RemoteMemory) -> nix::Result<user_regs_struct> {
-    let regs = ptrace::getregs(tid)?;
-    let Some(repaired) = restart::repaired(&regs, memory) else { return Ok(regs) };
-    ptrace::setregs(tid, repaired)?;
-    Ok(repaired)
-}
-
 /// Seizes one thread. False if it has ended.
 pub(crate) fn seize(process: &Process, tid: Pid, options: ptrace::Options) -> Result<bool> {
-    match ptrace::seize(tid, options) {
-        Ok(()) => Ok(true),
-        Err(Errno::ESRCH) => Ok(false),
-        Err(Errno::EPERM) => {
-            let Ok(status) = process.task_status(tid) else { return Ok(false) };
-            if !is_alive(process, tid) {
-                Ok(false)
-            } else if status.tracer == std::process::id() as i32 {
-                // Seized by an attempt that gave up waiting for it.
-                Ok(true)
-            } else if status.tracer != 0 {
-                Err(LoaderError::Traced { pid: process.pid(), tracer: status.tracer })
-            } else {
-                Err(LoaderError::NoPermission(process.pid()))
-            }
+    let deadline = Instant::now() + STOP_PATIENCE;
+    loop {
+        match ptrace::seize(tid, options) {
+            Ok(()) => return Ok(true),
+            Err(Errno::ESRCH) => return Ok(false),
+            Err(Errno::EPERM) => {}
+            Err(errno) => return Err(LoaderError::system(tid, "seizing", errno.into())),
         }
-        Err(errno) => Err(LoaderError::system(tid, "seizing", errno.into())),
+        let Ok(status) = process.task_status(tid) else { return Ok(false) };
+        if !is_alive(process, tid) {
+            return Ok(false);
+        }
+        if status.tracer == nix::unistd::gettid().as_raw() {
+            // Seized by an attempt that gave up waiting for it.
+            return Ok(true);
+        }
+        // A tracer that was killed lets go of its last thread a little later than of its lock.
+        let lasting = !is_ending(status.tracer) || Instant::now() >= deadline;
+        if status.tracer != 0 && lasting {
+            return Err(LoaderError::Traced { pid: process.pid(), tracer: status.tracer });
+        }
+        if Instant::now() >= deadline {
+            return Err(LoaderError::NoPermission(process.pid()));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// True if a process is dead, or on its way there.
+pub(crate) fn is_ending(pid: i32) -> bool {
+    /// `PF_EXITING` of the kernel's `include/linux/sched.h`.
+    const PF_EXITING: u64 = 4;
+    let Ok(text) = std::fs::read(format!("/proc/{pid}/stat")) else { return true };
+    crate::process::task_flags(&text).is_none_or(|flags| flags & PF_EXITING != 0)
 }
 
 /// Stops one seized thread. None if it ended; an error of kind `TimedOut` if it does not stop.

@@ -1,23 +1,27 @@
 //! From the first stop to the last thread's release: the part of apply and revert that the target feels.
 
+use crate::address::RuntimeAddr;
 use crate::code::CodeSet;
 use crate::error::{LoaderError, Result};
 use crate::image::Image;
-use crate::maps::MemoryMap;
+use crate::maps::{MapsFile, MemoryMap};
 use crate::memory::RemoteMemory;
 use crate::parked::ParkedStacks;
 use crate::process::Process;
 use crate::quiesce::{ActivenessCheck, Blocker};
 use crate::sharers::SharerSearch;
-use crate::sys;
+use crate::sys::{self, Urgency};
 use crate::threads::{StopTimes, TaskKinds, ThreadStop};
 use crate::unwind::Unwinder;
+use nix::unistd::Pid;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Pause between attempts, doubled up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// What most waiting threads have on their stack at most, in bytes.
+const USUAL_STACK: usize = 8192;
 
 /// What a change of the target's text cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +41,11 @@ pub struct Transition<'a> {
     code: &'a CodeSet,
     unwinder: Unwinder,
     parked: ParkedStacks,
+    maps: MapsFile,
     kinds: TaskKinds,
+    start_stack: RuntimeAddr,
+    /// Room for the threads' stacks, written to beforehand: page faults of the loader's own lengthen the stop.
+    stacks: Vec<u8>,
 }
 
 impl<'a> Transition<'a> {
@@ -52,7 +60,11 @@ impl<'a> Transition<'a> {
         kinds.learn(process)?;
         let unwinder = Unwinder::new(images, memory);
         let parked = ParkedStacks::prepare(process);
-        Ok(Transition { process, memory, code, unwinder, parked, kinds })
+        let maps = process.maps_file()?;
+        let leader = process.task_stat(process.pid());
+        let start_stack = RuntimeAddr(leader.map_or(0, |stat| stat.start_stack));
+        let stacks = vec![1; kinds.len() * USUAL_STACK];
+        Ok(Transition { process, memory, code, unwinder, parked, maps, kinds, start_stack, stacks })
     }
 
     /// Stops the target, makes sure that nobody is inside the code, calls `write`, and lets the target go.
@@ -66,18 +78,18 @@ impl<'a> Transition<'a> {
                 return Err(LoaderError::Cancelled(pid));
             }
             attempts += 1;
-            let map = self.process.memory_map()?;
+            let map = self.process.read_map(&mut self.maps)?;
             let obstacle = match self.attempt(&map, &mut write)? {
                 Ok((stop, transition)) => return Ok(Pause { stop, transition, attempts }),
                 Err(obstacle) => obstacle,
             };
             loop {
                 if Instant::now() + pause >= deadline {
-                    return Err(LoaderError::Busy { pid, reason: obstacle.reason });
+                    return Err(obstacle.into_error(pid));
                 }
                 sleep(pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                if sys::cancelled() || !self.is_still_there(obstacle.blocker.as_ref(), &map) {
+                if sys::cancelled() || !self.is_still_there(&obstacle, &map) {
                     break;
                 }
             }
@@ -92,20 +104,23 @@ impl<'a> Transition<'a> {
         let pid = self.process.pid();
         let shared = |other| LoaderError::SharedMemory { pid, other };
         let sharers = SharerSearch::new(self.process).map_err(shared)?;
+        let _urgency = Urgency::take();
         let stop = match ThreadStop::stop_all(self.process, self.memory, &mut self.kinds) {
             Ok(stop) => stop,
-            Err(LoaderError::Busy { reason, .. }) => return Ok(Err(Obstacle { reason, blocker: None })),
+            Err(error @ LoaderError::DoesNotStop { .. }) => return Ok(Err(Obstacle::Unstoppable(error))),
             Err(error) => return Err(error),
         };
         sharers.update().map_err(shared)?;
         // The mappings may have changed between the look at them and the stop.
-        let text =
-            self.process.read_file("maps").map_err(|error| self.process.explain("reading maps", error))?;
-        let changed = (text != map.text()).then(|| MemoryMap::parse(text));
+        let text = self.maps.read().map_err(|error| self.process.explain("reading maps", error))?;
+        let changed = (text != map.text()).then(|| MemoryMap::parse(text.to_vec()));
         let map = changed.as_ref().unwrap_or(map);
-        if let Some(blocker) = self.check().find_blocker(self.process, stop.threads(), map)? {
+        let mut stacks = std::mem::take(&mut self.stacks);
+        let found = self.check().find_blocker(stop.threads(), map, &mut stacks);
+        self.stacks = stacks;
+        if let Some(blocker) = found? {
             drop(stop);
-            return Ok(Err(Obstacle { reason: blocker.to_string(), blocker: Some(blocker) }));
+            return Ok(Err(Obstacle::Active(blocker)));
         }
         let transition = write()?;
         Ok(Ok((stop.release(), transition)))
@@ -117,22 +132,40 @@ impl<'a> Transition<'a> {
             memory: self.memory,
             unwinder: &self.unwinder,
             parked: &self.parked,
+            leader: self.process.pid(),
+            start_stack: self.start_stack,
         }
     }
 
     /// True if the obstacle can be seen from outside still to be there, so that stopping everybody would be in
     /// vain: its thread waits in a system call.
-    fn is_still_there(&self, blocker: Option<&Blocker>, map: &MemoryMap) -> bool {
-        let Some(tid) = blocker.and_then(|blocker| blocker.tid) else { return false };
-        match self.process.blocked_call(tid) {
-            Some(call) => self.check().still_shows_hits(map, call.stack),
-            None => false,
+    fn is_still_there(&self, obstacle: &Obstacle, map: &MemoryMap) -> bool {
+        match obstacle {
+            Obstacle::Unstoppable(LoaderError::DoesNotStop { tid, state, .. }) => {
+                self.process.task_stat(*tid).is_ok_and(|stat| char::from(stat.state) == *state)
+            }
+            Obstacle::Active(Blocker { tid: Some(tid), .. }) => self
+                .process
+                .blocked_call(*tid)
+                .is_some_and(|call| self.check().still_shows_hits(map, call.stack)),
+            _ => false,
         }
     }
 }
 
 /// Why an attempt was given up.
-struct Obstacle {
-    reason: String,
-    blocker: Option<Blocker>,
+enum Obstacle {
+    /// A thread did not stop.
+    Unstoppable(LoaderError),
+    /// The activeness check found something.
+    Active(Blocker),
+}
+
+impl Obstacle {
+    fn into_error(self, pid: Pid) -> LoaderError {
+        match self {
+            Obstacle::Unstoppable(error) => error,
+            Obstacle::Active(blocker) => LoaderError::Busy { pid, reason: blocker.to_string() },
+        }
+    }
 }

@@ -9,8 +9,8 @@ use crate::image::Image;
 use crate::memory::RemoteMemory;
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, EvaluationResult, LittleEndian, Location,
-    Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection as _, UnwindTableRow,
-    Value, X86_64,
+    Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection as _, UnwindTableRow, Value,
+    X86_64,
 };
 use libc::user_regs_struct;
 

@@ -1,7 +1,7 @@
 /* A process that is hard to patch without being noticed. It checks itself and counts what goes wrong.
  *
- * victim [busy N] [blocked N] [timers] [vectors] [inside] [coroutine] [sleeper] ...
- * Commands on stdin, one letter a line: r report, s slow call starts, t slow call ends, q quit. */
+ * The arguments say which threads it has, see main. Commands on stdin, one letter a line: r report, s a slow
+ * call starts, t it ends, c a coroutine parks in a slow call, d it ends, f a child carries on, q quit. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/filter.h>
+#include <linux/kvm.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -49,8 +57,22 @@ static atomic_long calls, mixed, wrong, interrupted, ticks, off_stack, corrupted
 static atomic_int holding;
 static int hold_pipe[2], wake_pipe[2];
 
+/* How slow() waits: itself, in a coroutine that is switched away from, or below a signal handler that runs
+ * on an alternate stack. */
+enum { IN_CALL, IN_COROUTINE, BELOW_HANDLER };
+static int waits = IN_CALL;
+static ucontext_t main_context, coroutine_context;
+
 __attribute__((used)) int slow_body(void) {
     char byte;
+    if (waits == IN_COROUTINE) {
+        swapcontext(&coroutine_context, &main_context);
+        return 1;
+    }
+    if (waits == BELOW_HANDLER) {
+        raise(SIGUSR2);
+        return 1;
+    }
     holding = 1;
     while (read(hold_pipe[0], &byte, 1) != 1) interrupted++;
     holding = 0;
@@ -206,10 +228,21 @@ static void *vectors(void *unused) {
     }
 }
 
+static void on_hold(int signal) {
+    (void)signal;
+    char byte;
+    holding = 1;
+    while (read(hold_pipe[0], &byte, 1) != 1) interrupted++;
+    holding = 0;
+}
+
 static void *inside(void *unused) {
     (void)unused;
+    stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
+    sigaltstack(&stack, 0);
     sigset_t all;
     sigfillset(&all);
+    sigdelset(&all, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &all, 0);
     for (;;) {
         char byte;
@@ -220,10 +253,102 @@ static void *inside(void *unused) {
     }
 }
 
-/* A coroutine parked inside slow(). */
-static ucontext_t main_context, coroutine_context;
-static void coroutine_body(void) { slow(); }
-__attribute__((used)) static void park(void) { swapcontext(&coroutine_context, &main_context); }
+/* A coroutine on a stack of its own, with a guard page below. */
+static void coroutine_body(void) {
+    slow();
+    swapcontext(&coroutine_context, &main_context);
+}
+
+static void start_coroutine(void) {
+    char *stack = mmap(0, 65536 + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(stack, 4096, PROT_NONE);
+    getcontext(&coroutine_context);
+    coroutine_context.uc_stack.ss_sp = stack + 4096;
+    coroutine_context.uc_stack.ss_size = 65536;
+    makecontext(&coroutine_context, coroutine_body, 0);
+    swapcontext(&main_context, &coroutine_context);
+}
+
+static void finish_coroutine(void) {
+    swapcontext(&main_context, &coroutine_context);
+    munmap((char *)coroutine_context.uc_stack.ss_sp - 4096, 65536 + 4096);
+}
+
+static void filter_system_calls(void) {
+    struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {1, allow};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) abort();
+}
+
+/* Leaves no free page within 2 GiB of the code. */
+static void crowd(void) {
+    uintptr_t here = (uintptr_t)answer & -4096UL;
+    for (uintptr_t step = 1UL << 30; step >= 4096; step >>= 1)
+        for (uintptr_t at = here - (1UL << 31) - (1 << 20); at < here + (1UL << 31) + (1 << 20); at += step) {
+            uintptr_t start = at & -step;
+            mmap((void *)start, step, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+            if (step <= 65536 && start > here + (1 << 28)) break;
+        }
+}
+
+static void report(void) {
+    printf("answer=%d twin=%d tiny=%d calls=%ld mixed=%ld wrong=%ld interrupted=%ld ticks=%ld off_stack=%ld "
+           "corrupted=%ld late=%ld wakeups=%ld holding=%d\n",
+           answer(), twin(), tiny(), calls, mixed, wrong, interrupted, ticks, off_stack, corrupted, late,
+           wakeups, holding);
+    fflush(stdout);
+}
+
+static int poll_first, masked_first;
+
+static void on_plain(int signal) { (void)signal; ticks++; }
+
+/* Waits with a signal mask that holds only for the call: it returns when and only when a handler ran. */
+static void masked_waits(char *line, int size) {
+    sigset_t signals, open_mask, now;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, &open_mask);
+    struct sigaction action = {.sa_handler = on_plain};
+    sigaction(SIGUSR1, &action, 0);
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    timer_t timer;
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+    struct itimerspec period = {{0, 3000000}, {0, 3000000}};
+    timer_settime(timer, 0, &period, 0);
+    int epoll = epoll_create1(0);
+    struct epoll_event input = {.events = EPOLLIN};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, 0, &input);
+    for (long round = 0;; round++) {
+        struct pollfd poller = {0, POLLIN, 0};
+        long before = ticks;
+        int ready = round % 2 ? ppoll(&poller, 1, 0, &open_mask) : epoll_pwait(epoll, &input, 1, -1, &open_mask);
+        long ran = ticks - before;
+        if (ready < 0 && ran == 0) interrupted++;
+        if (ran > 1 || (ready == 0)) late++;
+        sigprocmask(SIG_BLOCK, 0, &now);
+        if (!sigismember(&now, SIGUSR1)) corrupted++;
+        if (ready > 0) {
+            if (!fgets(line, size, stdin) || *line == 'q') exit(0);
+            if (*line == 'r') report();
+        }
+    }
+}
+
+/* Waits uninterruptibly for a child that takes its time to execute a program. */
+static void *waits_for_child(void *unused) {
+    if (vfork() == 0) {
+        struct timespec pause = {0, 700000000};
+        nanosleep(&pause, 0);
+        _exit(0);
+    }
+    return unused;
+}
+
+static int share_memory(void *unused) {
+    (void)unused;
+    for (;;) pause();
+}
 
 static void start(void *(*body)(void *), long argument) {
     pthread_t thread;
@@ -246,18 +371,12 @@ static void *breeder(void *unused) {
     }
 }
 
-static void report(void) {
-    printf("answer=%d twin=%d tiny=%d calls=%ld mixed=%ld wrong=%ld interrupted=%ld ticks=%ld off_stack=%ld "
-           "corrupted=%ld late=%ld wakeups=%ld holding=%d\n",
-           answer(), twin(), tiny(), calls, mixed, wrong, interrupted, ticks, off_stack, corrupted, late,
-           wakeups, holding);
-    fflush(stdout);
-}
-
 int main(int count, char **arguments) {
     if (pipe(hold_pipe) || pipe(wake_pipe)) abort();
     struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_ONSTACK | SA_RESTART};
     sigaction(SIGUSR1, &action, 0);
+    action.sa_handler = on_hold;
+    sigaction(SIGUSR2, &action, 0);
     for (int i = 1; i < count; i++) {
         const char *name = arguments[i];
         long number = i + 1 < count ? atol(arguments[i + 1]) : 0;
@@ -268,15 +387,48 @@ int main(int count, char **arguments) {
         if (!strcmp(name, "timers")) start(ticking, 0);
         if (!strcmp(name, "vectors")) start(vectors, 0);
         if (!strcmp(name, "inside")) start(inside, 0);
+        if (!strcmp(name, "poll")) poll_first = 1;
+        if (!strcmp(name, "masked")) masked_first = 1;
+        if (!strcmp(name, "vfork")) start(waits_for_child, 0);
         if (!strcmp(name, "breeder")) start(breeder, 0);
+        if (!strcmp(name, "filter")) filter_system_calls();
+        if (!strcmp(name, "crowd")) crowd();
+        if (!strcmp(name, "in-coroutine")) waits = IN_COROUTINE;
+        if (!strcmp(name, "below-handler")) waits = BELOW_HANDLER;
+        if (!strcmp(name, "share")) clone(share_memory, (char *)malloc(65536) + 65536, CLONE_VM | SIGCHLD, 0);
+        if (!strcmp(name, "kvm")) {
+            int kvm = open("/dev/kvm", O_RDWR);
+            if (kvm < 0 || ioctl(kvm, KVM_CREATE_VM, 0) < 0) puts("no KVM");
+        }
     }
     puts("ready");
     fflush(stdout);
     char line[64];
+    setvbuf(stdin, 0, _IONBF, 0);
+    if (masked_first) masked_waits(line, sizeof line);
+    while (poll_first) {
+        /* Nothing but a call that the kernel continues from its restart block. */
+        struct pollfd poller = {0, POLLIN, 0};
+        struct timespec before, after;
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        int ready = poll(&poller, 1, 200);
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        long ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+        if (ready < 0) interrupted++;
+        if (ready == 0 && (ms < 199 || ms > 290)) late++;
+        if (ready > 0) { if (!fgets(line, sizeof line, stdin)) return 0; if (*line == 'r') report(); if (*line == 'q') return 0; }
+    }
     while (fgets(line, sizeof line, stdin)) {
         if (*line == 'r') report();
         if (*line == 's') { (void)!write(wake_pipe[1], "s", 1); while (!holding) usleep(100); puts("in"); }
         if (*line == 't') { long before = wakeups; (void)!write(hold_pipe[1], "t", 1); while (wakeups == before) usleep(100); puts("out"); }
+        if (*line == 'c') { start_coroutine(); puts("parked"); }
+        if (*line == 'd') { finish_coroutine(); puts("done"); }
+        if (*line == 'f') {
+            pid_t child = fork();
+            if (child) { waitpid(child, 0, 0); return 0; }
+            printf("%d\n", getpid());
+        }
         if (*line == 'q') break;
         fflush(stdout);
     }

@@ -1,0 +1,92 @@
+//! The command line: exit statuses, documents, messages.
+
+mod support;
+
+use serde_json::Value;
+use std::process::{Command, Output};
+use support::{Link, Victim, checked_patch, image, scratch};
+
+fn tardigrade(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tardigrade")).args(arguments).output().unwrap()
+}
+
+#[track_caller]
+fn expect(arguments: &[&str], code: i32, message: &str) {
+    let output = tardigrade(arguments);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+    assert!(text.contains(message), "{arguments:?}: {text}");
+}
+
+fn patch_file() -> String {
+    let path = scratch().join("cli.tgp");
+    std::fs::write(&path, checked_patch(image(Link::Pie)).to_bytes().unwrap()).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn exit_statuses_and_messages() {
+    let patch = patch_file();
+    let truncated = scratch().join("truncated.tgp");
+    std::fs::write(&truncated, &std::fs::read(&patch).unwrap()[..100]).unwrap();
+    let truncated = truncated.to_string_lossy();
+    expect(&["apply", &patch], 2, "required");
+    expect(&["apply", &patch, "--pid", "1", "--all"], 2, "cannot be used with");
+    expect(&["apply", &patch, "--pid", "many"], 2, "invalid value");
+    expect(&["apply", "missing.tgp", "--pid", "1"], 2, "Cannot read missing.tgp");
+    expect(&["apply", &truncated, "--pid", "1"], 2, "Cannot use");
+    expect(&["apply", &patch, "--pid", "999999999"], 1, "There is no process 999999999");
+    expect(&["apply", &patch, "--pid", "2"], 4, "2 is a kernel thread");
+    expect(&["apply", &patch, "--pid", "2", "--pid", "999999999"], 1, "kernel thread");
+    expect(&["revert", "no-patch", "--all"], 2, "neither a patch ID");
+    expect(&["revert", "0123456789abcdef", "--all"], 0, "");
+    expect(&["list", "--pid", "999999999"], 1, "There is no process");
+    let own = std::process::id().to_string();
+    expect(&["apply", &patch, "--pid", &own], 4, "has no image with build ID");
+    expect(&["revert", &patch, "--pid", &own], 0, "");
+    assert_eq!(tardigrade(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn documents() {
+    let patch = patch_file();
+    let image = image(Link::Pie);
+    let victim = Victim::start(image, &["paced", "1"]);
+    let pid = victim.pid().to_string();
+    let json = |arguments: &[&str]| -> Value {
+        let output = tardigrade(arguments);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let applied = json(&["apply", &patch, "--pid", &pid, "--json"]);
+    assert_eq!(applied["schema"], "tardigrade.apply/1");
+    let result = &applied["results"][0];
+    assert_eq!(
+        (&result["outcome"], &result["threads"], &result["functions"]),
+        (&"applied".into(), &2.into(), &3.into())
+    );
+    assert!(result["stop_us_total"].as_u64() >= result["stop_us_max_thread"].as_u64());
+    assert!(result["transition_us"].as_u64() < result["stop_us_total"].as_u64());
+
+    let listed = json(&["list", "--json"]);
+    assert_eq!((&listed["schema"], &listed["kernel"]), (&"tardigrade.list/1".into(), &Value::Array(vec![])));
+    let processes = listed["processes"].as_array().unwrap();
+    let process = processes.iter().find(|process| process["pid"] == victim.pid()).unwrap();
+    assert_eq!(process["exe"], image.path.to_str().unwrap());
+    let entry = &process["patches"][0];
+    assert_eq!((&entry["state"], &entry["id"]), (&"applied".into(), &applied["patch"]));
+    assert_eq!(entry["build_id"], image.build_id.to_string());
+    assert_eq!(entry["functions"][0]["name"], "answer");
+    assert_eq!(entry["functions"][0]["old_address"], format!("{:#x}", victim.address(image, "answer")));
+
+    let status = json(&["status", "--json"]);
+    let process =
+        status["processes"].as_array().unwrap().iter().find(|process| process["pid"] == victim.pid());
+    assert_eq!(process.unwrap()["build_id"], image.build_id.to_string());
+
+    let id = applied["patch"].as_str().unwrap();
+    let reverted = json(&["revert", &id[..8], "--pid", &pid, "--json"]);
+    assert_eq!(reverted["schema"], "tardigrade.revert/1");
+    assert_eq!(reverted["results"][0]["outcome"], "reverted");
+    victim.quit();
+}

@@ -1,0 +1,66 @@
+//! Changes that are easy to overlook: each must be found, and patched or refused; "unchanged" is wrong.
+
+use patchgen::report::{ChangeKind, Outcome, RefusalKind};
+use tardigrade_tests::{Expect as _, Form, Pair};
+
+#[test]
+fn initial_value_of_a_thread_local_variable() {
+    let source =
+        "__thread int depth = 5; int get(int x) { return depth + x; } int main(void) { return get(1); }";
+    Pair::edit(source, "depth = 5", "depth = 6").build().diff().refused(RefusalKind::ThreadLocal, ".tdata");
+}
+
+/// Wide strings share their tails too: the end of the longer one is another function's constant.
+#[test]
+fn tail_of_a_wide_string_that_another_string_shares() {
+    let source = |long: &str, short: &str| {
+        format!(
+            "#include <wchar.h>
+             const wchar_t *last; void use(const wchar_t *s) {{ last = s; }}
+             __attribute__((noinline)) void f(int n) {{ while (n--) use(L\"{long}\"); }}
+             __attribute__((noinline)) void g(int n) {{ while (n--) use(L\"{short}\"); }}
+             int main(int c, char **v) {{ f(c); g(c); return 0; }}"
+        )
+    };
+    let pair = Pair::c(&source("hello", "lo"), &source("helXo", "Xo")).flags(&["-fno-inline"]);
+    let diff = pair.build().diff();
+    if diff.patch.is_some() {
+        diff.has(ChangeKind::Changed, &["f", "g"]);
+    } else {
+        diff.not_patched();
+    }
+}
+
+/// A library's own global constant is reached through its GOT.
+#[test]
+fn global_constant_of_a_library() {
+    let source = "const int limits[4] = {1, 2, 3, 4}; int get(int i) { return limits[i & 3]; }";
+    let diff = Pair::edit(source, "3, 4}", "3, 9}").form(Form::Shared).build().diff();
+    assert_ne!(diff.verdict.verdict, Outcome::Unchanged, "{}", diff.verdict);
+}
+
+/// `movl $imm32, table(,%rax,4)` holds an address and a number.
+#[test]
+fn number_stored_through_an_absolute_address() {
+    let source = "int table[100]; __attribute__((noinline)) int f(int i, int j) { table[i] = 0x11111; return table[j] * 3; }
+                  int main(int c, char **v) { return f(c, 1); }";
+    let pair = Pair::edit(source, "0x11111", "0x22222").form(Form::FixedWithRelocations);
+    pair.build().diff().patched(&["f"]);
+}
+
+/// Code that no symbol covers is compared all the same, and cannot be patched.
+#[test]
+fn code_without_a_symbol() {
+    let source =
+        ".text\n.globl f\n.type f,@function\nf: mov $3,%eax\n ret\n.size f,.-f\n mov $3,%edx\n ret\n";
+    let diff = Pair::asm_edit(source, "mov $3,%edx", "mov $4,%edx").build().diff();
+    diff.refused(RefusalKind::NotAFunction, "code behind f");
+}
+
+/// A constructor has run: its fix would never take effect.
+#[test]
+fn body_of_a_constructor() {
+    let source = "int v = 1; __attribute__((constructor, noinline)) void begin(void) { v = v * 3 + v; }
+                  int main(void) { return v; }";
+    Pair::edit(source, "v * 3", "v * 9").build().diff().refused(RefusalKind::Constructor, "begin");
+}
