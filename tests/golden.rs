@@ -1,6 +1,6 @@
 //! A patch as text for golden tests.
 
-use patchfile::{Function, Patch, PatchId, RedirectKind, SectionContents, SectionKind};
+use patchfile::{Function, Patch, PatchId, RedirectKind, Relocation, SectionContents, SectionKind};
 use patchgen::listing;
 use patchgen::verdict::Diff;
 use std::fmt::Write as _;
@@ -51,8 +51,9 @@ pub fn golden(diff: &Diff) -> String {
         if let (false, SectionContents::Bytes(contents)) =
             (section.kind == SectionKind::Text, &section.contents)
             && !section.relocations.is_empty()
+            && section.relocations.iter().map(|r| r.kind.width()).sum::<u64>() < contents.len() as u64
         {
-            let _ = writeln!(text, "    bytes{}", spaced(contents));
+            let _ = writeln!(text, "    bytes{}", spaced_between(contents, &section.relocations));
         }
         if section.kind == SectionKind::Data {
             text.push_str("    writable\n");
@@ -76,6 +77,16 @@ fn writes(function: &Function, out: &mut String) {
     };
 }
 
+/// The bytes, with dots for those that are relocated.
+fn spaced_between(bytes: &[u8], relocations: &[Relocation]) -> String {
+    let relocated = |at: u64| relocations.iter().any(|r| (r.offset..r.offset + r.kind.width()).contains(&at));
+    let mut out = String::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        let _ = if relocated(at as u64) { write!(out, " ..") } else { write!(out, " {byte:02x}") };
+    }
+    out
+}
+
 fn spaced(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!(" {byte:02x}")).collect()
+    spaced_between(bytes, &[])
 }

@@ -215,7 +215,11 @@ impl Live {
         assert!(new_maps.len() <= 2 && !new_maps.iter().any(|line| line.contains("wx")), "{new_maps:?}");
         for (tid, state) in thread_states(pid) {
             let stopped = |state: char| matches!(state, 'T' | 't');
-            assert_eq!(stopped(state), states.get(&tid).copied().is_some_and(stopped), "thread {tid}: {ran:?}");
+            assert_eq!(
+                stopped(state),
+                states.get(&tid).copied().is_some_and(stopped),
+                "thread {tid}: {ran:?}"
+            );
         }
         (ran, new_maps)
     }

@@ -47,6 +47,15 @@ pub fn list(pid: Option<i32>) -> Result<ListReport> {
     Ok(ListReport { schema: "tardigrade.list/1", processes, kernel: Vec::new() })
 }
 
+/// How many processes this user may not look at: nothing is known of them.
+pub fn unreadable_processes() -> usize {
+    let unreadable = |pid: &i32| {
+        let map = crate::process::Process::open(*pid).and_then(|process| process.memory_map());
+        matches!(map, Err(crate::error::LoaderError::NoPermission(_)))
+    };
+    all_pids().iter().filter(|pid| unreadable(pid)).count()
+}
+
 /// All processes that hold patches. Processes that end meanwhile, or that this user may not look at, are left
 /// out.
 pub fn processes_with_patches() -> Vec<ListedProcess> {

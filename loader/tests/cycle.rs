@@ -11,6 +11,9 @@ fn apply_and_revert(link: Link, arguments: &[&str]) {
     let mut victim = Victim::start(image, arguments);
     let text = victim.text(image);
     assert_eq!(victim.answer(), 1);
+    // Threads that have just been started make their heaps and masks.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let before = victim.visible_state();
     assert_eq!(victim.apply(&loaded).unwrap().0, Outcome::Applied);
     let report = victim.unharmed();
     assert_eq!((report["answer"], report["twin"], report["tiny"]), (2, 2, 2));
@@ -22,6 +25,11 @@ fn apply_and_revert(link: Link, arguments: &[&str]) {
     assert_eq!(victim.text(image), text);
     assert_eq!(victim.state().as_deref(), Some("Inert"));
     assert_eq!(victim.revert(&loaded).unwrap().0, Outcome::Absent);
+    let after = victim.visible_state();
+    let added: Vec<&String> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert_eq!(added.len(), 2, "{added:?}");
+    assert!(added[0].contains(" r-xp 00000000 00:00 0") && added[1].contains(" rw-p 00000000 00:00 0"));
+    assert!(before.iter().all(|line| after.contains(line)), "{before:?} {after:?}");
     victim.quit();
 }
 

@@ -165,8 +165,6 @@ pub enum RefusalKind {
     Unwinding,
     /// Initialisation code changed; it has run already.
     Constructor,
-    /// Debugging information is needed and missing or of a kind that is not read.
-    DebugInfo,
 }
 
 /// The patch that was written.

@@ -15,22 +15,22 @@ pub struct SourceLines<'d, 's> {
     pub new: &'d DebugInfo<'s>,
 }
 
-/// Code around an instruction that may belong to the same statement: the compiler sets up arguments well before the
+/// Code behind an instruction that may belong to the same statement: the compiler sets up arguments well before the
 /// call, among instructions of other lines.
 const STATEMENT_BYTES: u64 = 48;
 
 impl LineNumbers for SourceLines<'_, '_> {
-    /// True if both numbers lie beside a line of the code around their instruction, in the same file and at the
-    /// same distance.
+    /// True if both numbers lie beside the line of the same instruction, their own or one shortly behind it, and that
+    /// line moved by as much as the number.
     fn are_lines(&self, old_address: u64, old_value: u64, new_address: u64, new_value: u64) -> bool {
-        let near = |value: u64, line: i64| (value as i64 - line).unsigned_abs() <= STATEMENT_LINES;
-        let news = lines_around(self.new, new_address);
-        let beside = lines_around(self.old, old_address).into_iter().any(|(old_file, old_line)| {
-            near(old_value, old_line)
-                && news.iter().any(|(new_file, new_line)| {
-                    *new_file == old_file && new_value as i64 - new_line == old_value as i64 - old_line
-                })
-        });
+        let moved = new_value as i64 - old_value as i64;
+        let near = |line: i64| (old_value as i64 - line).unsigned_abs() <= STATEMENT_LINES;
+        let olds = lines_from(self.old, old_address);
+        let news = lines_from(self.new, new_address);
+        let beside = moved != 0
+            && olds.iter().any(|(distance, file, line)| {
+                near(*line) && news.contains(&(*distance, *file, line + moved))
+            });
         beside || self.are_inlined_lines(old_address, old_value, new_address, new_value)
     }
 }
@@ -76,13 +76,12 @@ fn inlined_from(debug: &DebugInfo<'_>, address: u64, line: u64) -> Vec<(String, 
     }
 }
 
-/// Files and lines of the code around `address`.
-fn lines_around<'d>(debug: &'d DebugInfo<'_>, address: u64) -> Vec<(&'d str, i64)> {
+/// The lines from `address` on: distance of their first instruction, file and line.
+fn lines_from<'d>(debug: &'d DebugInfo<'_>, address: u64) -> Vec<(u64, &'d str, i64)> {
     let units = debug.units_at(address).unwrap_or_default();
     let tables = units.into_iter().filter_map(|unit| debug.lines(unit).ok());
-    let range = address.saturating_sub(STATEMENT_BYTES)..address + STATEMENT_BYTES;
     tables
-        .flat_map(|table| table.lines_in(range.clone()))
-        .map(|(_, line)| (line.file, i64::from(line.line)))
+        .flat_map(|table| table.lines_in(address..address + STATEMENT_BYTES))
+        .map(|(at, line)| (at - address, line.file, i64::from(line.line)))
         .collect()
 }

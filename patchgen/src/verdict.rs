@@ -1,8 +1,8 @@
 //! From two files to a verdict and a patch.
 
-use crate::code::{Program, Reference};
+use crate::code::{Program, Reference, Use};
 use crate::diff::{
-    DataChange, FunctionChange, Matching, Pair, compare_data, compare_functions, data_pointers,
+    DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions, data_pointers,
 };
 use crate::dwarf::{DebugInfo, DebugSections};
 use crate::emit::{Change, Emission, Input, emit};
@@ -121,6 +121,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         comparison.refuse_data(&data);
         comparison.refuse_constructors();
         comparison.refuse_thread_locals();
+        comparison.refuse_sets();
         comparison
     }
 
@@ -173,6 +174,14 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 (true, None) if exported => {
                     let detail =
                         format!("{}, and the dynamic linker binds users to the target's", change.detail);
+                    (RefusalKind::DataChanged, detail)
+                }
+                (true, None) if self.is_table_by_address(change.new) => {
+                    let detail = format!(
+                        "{}, and code takes its address: live objects may hold the target's, and comparisons with it \
+                         would fail",
+                        change.detail
+                    );
                     (RefusalKind::DataChanged, detail)
                 }
                 (true, None) => continue,
@@ -258,6 +267,48 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 functions: Vec::new(),
             });
         }
+    }
+
+    /// Sections whose ends the linker marks are tables that grow with each member.
+    fn refuse_sets(&mut self) {
+        let (old, new) = (&self.pair.old.image, &self.pair.new.image);
+        let same = Sameness::strict(self.pair, self.matching);
+        let names: BTreeSet<&str> =
+            old.objects.iter().chain(&new.objects).filter_map(|object| object.marks()).collect();
+        for name in names {
+            let range = |image: &crate::image::Image<'_>| {
+                let section = image.sections.iter().find(|section| section.name == name);
+                section.map(|section| section.range.clone())
+            };
+            let result = match (range(old), range(new)) {
+                (Some(old), Some(new)) if old.end - old.start == new.end - new.start => same.data(old, new),
+                (None, None) => Ok(()),
+                _ => Err("it has more or fewer members".to_owned()),
+            };
+            if let Err(detail) = result {
+                self.refusals.push(Refusal {
+                    kind: RefusalKind::DataChanged,
+                    subject: format!("section {name}"),
+                    detail: format!("the linker marks its ends and code walks it: {detail}"),
+                    functions: Vec::new(),
+                });
+            }
+        }
+    }
+
+    /// True if code takes the address of a constant that holds pointers: such tables are stored and compared.
+    fn is_table_by_address(&self, id: ObjectId) -> bool {
+        let image = &self.pair.new.image;
+        let range = &image.object(id).range;
+        let holds_pointers = !data_pointers(image, range.clone()).is_empty();
+        holds_pointers
+            && self
+                .pair
+                .new
+                .code
+                .iter()
+                .flat_map(|code| &code.references)
+                .any(|reference| reference.usage == Use::Address && range.contains(&reference.target))
     }
 
     fn changes(&self) -> Vec<Change> {

@@ -4,21 +4,25 @@
 use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-use tardigrade_tests::live::{Fix, Live, Memory, load_address, operate, operation_command, refused, wait_until};
+use tardigrade_tests::live::{
+    Fix, Live, Memory, load_address, operate, operation_command, refused, wait_until,
+};
 use tardigrade_tests::snapshot::Snapshot;
 use tardigrade_tests::{Pair, Ran};
 
 const PLAIN: &str = include_str!("targets/plain.c");
 
 /// The target with a patch for `answer`, compiled once.
-static FIX: LazyLock<Fix> = LazyLock::new(|| Fix::of(Pair::edit(PLAIN, "return x * 3 + 1;", "return x * 3 + 2;")));
+static FIX: LazyLock<Fix> =
+    LazyLock::new(|| Fix::of(Pair::edit(PLAIN, "return x * 3 + 1;", "return x * 3 + 2;")));
 /// With a patch for `forever`.
 static FOREVER: LazyLock<Fix> = LazyLock::new(|| Fix::of(Pair::edit(PLAIN, "return 7;", "return 8;")));
 
 /// Where the bytes of the patched function are in a process: entry, length, and the same of its cold part.
 fn places(live: &Live, fix: &Fix) -> [(u64, u64); 2] {
     let base = load_address(live.pid(), &fix.built.old);
-    let function = fix.patch.functions.iter().find(|function| function.name == "answer").expect("it is patched");
+    let function =
+        fix.patch.functions.iter().find(|function| function.name == "answer").expect("it is patched");
     let [body, cold] = function.old.as_slice() else { panic!("body and cold part: {function:?}") };
     [body, cold].map(|range| (base + range.address.0, range.size))
 }
@@ -159,7 +163,8 @@ fn loader_told_to_end() {
         let mut command = operation_command("apply", &FOREVER.file, pid, &["--timeout", "60"]);
         let loader = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         std::thread::sleep(Duration::from_millis(300));
-        let kill = std::process::Command::new("sh").args(["-c", &format!("kill -TERM {}", loader.id())]).status();
+        let kill =
+            std::process::Command::new("sh").args(["-c", &format!("kill -TERM {}", loader.id())]).status();
         assert!(kill.is_ok_and(|status| status.success()));
         ended(loader)
     });

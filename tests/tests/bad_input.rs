@@ -1,6 +1,7 @@
 //! Input that the generator cannot work with: exit status 2, one line on standard error that names the file, and no
 //! patch file.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -139,15 +140,19 @@ fn wrong_debug_file() {
     unreadable(&built, &linked, &built.new, &[], &["linked"]);
 }
 
+/// Forty functions of these names.
+fn many(name: &str) -> Built {
+    let mut source = String::new();
+    for number in 0..40 {
+        let _ = writeln!(source, "int {name}_{number}(int x) {{ return x * {number}; }}");
+    }
+    Pair::c(&source, &source).form(Form::Shared).build()
+}
+
 #[test]
 fn unrelated_programs() {
-    let built = program();
-    let functions: String =
-        (0..40).map(|n| format!("int other_{n}(int x) {{ return x * {n}; }}\n")).collect();
-    let other = Pair::c(&functions, &functions).form(Form::Shared).build();
-    let many: String = (0..40).map(|n| format!("int many_{n}(int x) {{ return x + {n}; }}\n")).collect();
-    let many = Pair::c(&many, &many).form(Form::Shared).build();
-    unreadable(&built, &other.old, &many.new, &[], &["two builds of one program"]);
+    let (one, other) = (many("one"), many("other"));
+    unreadable(&one, &one.old, &other.old, &[], &["two builds of one program"]);
 }
 
 #[test]

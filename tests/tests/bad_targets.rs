@@ -12,13 +12,14 @@ use tardigrade_tests::live::{
     wait_until,
 };
 use tardigrade_tests::snapshot::{Snapshot, tasks, thread_states};
-use tardigrade_tests::{Pair, Ran};
+use tardigrade_tests::{Pair, Ran, run};
 
 const PLAIN: &str = include_str!("targets/plain.c");
 const TRACER: &str = include_str!("targets/tracer.c");
 
 /// The target with its patch, compiled once.
-static FIX: LazyLock<Fix> = LazyLock::new(|| Fix::of(Pair::edit(PLAIN, "return x * 3 + 1;", "return x * 3 + 2;")));
+static FIX: LazyLock<Fix> =
+    LazyLock::new(|| Fix::of(Pair::edit(PLAIN, "return x * 3 + 1;", "return x * 3 + 2;")));
 
 /// Asserts that the target works and can be patched and unpatched after all that was tried.
 #[track_caller]
@@ -29,13 +30,6 @@ fn works(mut live: Live) {
     FIX.succeeds("revert", live.pid(), "reverted");
     assert_eq!((live.number("a"), live.number("m")), (1, 0));
     live.quit();
-}
-
-/// A command's output as the helpers tell it.
-fn output(command: &mut Command) -> Ran {
-    let output = command.output().expect("the command starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran { status: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
 /// Counts exit statuses; a crash is none.
@@ -105,7 +99,7 @@ fn process_of_another_user() {
         let ran = live.unchanged_by(|pid| {
             let mut command = Command::new("setpriv");
             command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-            output(command.arg(&program).arg(operation).arg(&patch).args(["--pid", &pid.to_string()]))
+            run(command.arg(&program).arg(operation).arg(&patch).args(["--pid", &pid.to_string()]))
         });
         refused(&ran, 1, &["permission", &live.pid().to_string(), "run as root"]);
     }
@@ -284,12 +278,11 @@ fn stopped_process() {
         sleep(Duration::from_millis(20));
         let states = thread_states(pid);
         assert!(states.values().all(|state| *state == 'T'), "{states:?}: {ran:?}");
-        let expected = match ran.status {
-            Some(0) => answer,
-            _ => {
-                refused(&ran, 4, &[&pid.to_string()]);
-                3 - answer
-            }
+        let expected = if ran.status == Some(0) {
+            answer
+        } else {
+            refused(&ran, 4, &[&pid.to_string()]);
+            3 - answer
         };
         eprintln!("{operation} of a stopped process ends with {:?}", ran.status);
         live.signal("CONT");
@@ -324,7 +317,7 @@ fn process_that_ends_meanwhile() {
     for round in 0..60_u64 {
         let live = FIX.start(&[]);
         let mut command = operation_command("apply", &FIX.file, live.pid(), &["--timeout", "1"]);
-        let loader = std::thread::spawn(move || output(&mut command));
+        let loader = std::thread::spawn(move || run(&mut command));
         sleep(Duration::from_micros(round * 397 % 12_000));
         live.signal("KILL");
         count(&mut outcomes, &loader.join().expect("the loader ran"));

@@ -3,7 +3,7 @@
 use patchgen::report::{ChangeKind, Outcome};
 use tardigrade_tests::{Expect as _, Pair};
 
-const ASSERT: &str = r#"#include <assert.h>
+const ASSERT: &str = r"#include <assert.h>
     int limit = 7;
 
     __attribute__((noinline)) int checked(int n)
@@ -11,7 +11,7 @@ const ASSERT: &str = r#"#include <assert.h>
         assert(n < limit);
         return n * 3;
     }
-    int main(int c, char **v) { return checked(c); }"#;
+    int main(int c, char **v) { return checked(c); }";
 
 /// A comment above moves the line that `assert` passes on.
 #[test]

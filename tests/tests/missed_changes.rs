@@ -64,3 +64,23 @@ fn body_of_a_constructor() {
                   int main(void) { return v; }";
     Pair::edit(source, "v * 3", "v * 9").build().diff().refused(RefusalKind::Constructor, "begin");
 }
+
+/// `--emit-relocs` keeps the compiler's labels of strings in the symbol table: they name nothing.
+#[test]
+fn string_with_relocations_kept() {
+    let source = "extern int puts(const char *); __attribute__((noinline)) void f(void) { puts(\"hello\"); }
+                  int main(void) { f(); return 0; }";
+    let diff = Pair::edit(source, "hello", "WORLD").flags(&["-Wl,--emit-relocs"]).build().diff();
+    diff.patched(&["f"]);
+}
+
+/// Data of assembly without a size: what it holds is compared all the same.
+#[test]
+fn data_without_a_size() {
+    let source = "extern const char msg[]; extern int lim; extern int puts(const char *);
+        __asm__(\".section .rodata\\nmsg: .string \\\"hello\\\"\\n.data\\n.p2align 2\\nlim: .long 20\\n.text\");
+        __attribute__((noinline)) int f(void) { puts(msg); return lim; } int main(void) { return f(); }";
+    let constant = Pair::edit(source, "hello", "WORLD").build().diff();
+    assert_ne!(constant.verdict.verdict, Outcome::Unchanged, "{}", constant.verdict);
+    Pair::edit(source, ".long 20", ".long 10").build().diff().refused(RefusalKind::DataChanged, "lim");
+}

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tardigrade_tests::live::{Live, operate};
+use tardigrade_tests::Pair;
+use tardigrade_tests::live::{Fix, Live, operate};
 use tardigrade_tests::snapshot::{Snapshot, Usage};
 use tardigrade_tests::vmm::{Vmm, all_advanced, assert_guest_unharmed, diff_versions, number};
-use tardigrade_tests::{Pair, patchgen};
 
 const CYCLES: usize = 100;
 /// How much more memory may be in use at the end than after the first cycle, in KiB: the target's own stacks and heap
@@ -92,17 +92,8 @@ fn vmm_with_a_working_guest() {
 
 #[test]
 fn threads_in_every_kind_of_wait() {
-    let built = Pair::edit(WAITERS, "return x * 3 + 1;", "return x * 3 + 2;").flags(&["-pthread"]).build();
-    let patch = built.path("fix.tgp");
-    let ran = patchgen(&[
-        "diff".as_ref(),
-        built.old.as_os_str(),
-        built.new.as_os_str(),
-        "-o".as_ref(),
-        patch.as_os_str(),
-    ]);
-    assert_eq!(ran.status, Some(0), "{ran:?}");
-    let mut live = Live::start(&built.old, &[]);
+    let fix = Fix::of(Pair::edit(WAITERS, "return x * 3 + 1;", "return x * 3 + 2;"));
+    let mut live = fix.start(&[]);
     let pid = live.pid();
     assert_eq!(live.ask("h"), "held");
     let (before, first) = (Snapshot::at_rest(pid, "churn"), Usage::of(pid));
@@ -113,10 +104,10 @@ fn threads_in_every_kind_of_wait() {
     let begin = report(&mut live);
     let mut progress = report(&mut live);
     for cycle in 1..=CYCLES {
-        stops.push(done("apply", &patch, pid)["stop_us_total"].as_u64().expect("a time"));
+        stops.push(done("apply", &fix.file, pid)["stop_us_total"].as_u64().expect("a time"));
         let now = report(&mut live);
         assert_eq!(now.answer, 2, "cycle {cycle}");
-        stops.push(done("revert", &patch, pid)["stop_us_total"].as_u64().expect("a time"));
+        stops.push(done("revert", &fix.file, pid)["stop_us_total"].as_u64().expect("a time"));
         if cycle == 1 || cycle == CYCLES {
             assert_eq!(live.ask("h"), "held", "pokes are lost: {:?}", report(&mut live));
             let found = payload(&before.assert_same(pid, "churn"));

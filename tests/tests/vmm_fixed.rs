@@ -88,8 +88,14 @@ fn listed(pid: u32) -> Vec<Value> {
 #[track_caller]
 fn verdict(patch: &Path) -> String {
     let (old, new) = (minivmm("v1"), minivmm("v2"));
-    let arguments =
-        ["diff".as_ref(), old.as_os_str(), new.as_os_str(), "-o".as_ref(), patch.as_os_str(), "--json".as_ref()];
+    let arguments = [
+        "diff".as_ref(),
+        old.as_os_str(),
+        new.as_os_str(),
+        "-o".as_ref(),
+        patch.as_os_str(),
+        "--json".as_ref(),
+    ];
     let ran = patchgen(&arguments);
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let verdict = ran.json();
@@ -98,15 +104,17 @@ fn verdict(patch: &Path) -> String {
     has_fields(&verdict, &[("refusals", List), ("warnings", List), ("patch", Object)]);
     has_fields(&verdict["target"], &[("path", Text), ("build_id", Text)]);
     has_fields(&verdict["replacement"], &[("path", Text), ("build_id", Text)]);
-    let counts =
-        ["compared", "unchanged", "changed", "new", "removed", "line_only", "refused", "undecided"];
+    let counts = ["compared", "unchanged", "changed", "new", "removed", "line_only", "refused", "undecided"];
     has_fields(&verdict["coverage"], &counts.map(|count| (count, Number)));
     has_fields(&verdict["patch"], &[("path", Text), ("id", Text), ("bytes", Number)]);
     for function in verdict["functions"].as_array().into_iter().flatten() {
         has_fields(function, &[("name", Text), ("source", TextOrNull), ("change", Text), ("reasons", List)]);
         has_fields(function, &[("old_size", Number), ("new_size", Number)]);
     }
-    assert_eq!((&verdict["schema"], &verdict["verdict"]), (&"tardigrade.verdict/1".into(), &"patchable".into()));
+    assert_eq!(
+        (&verdict["schema"], &verdict["verdict"]),
+        (&"tardigrade.verdict/1".into(), &"patchable".into())
+    );
     assert_eq!(verdict["coverage"]["undecided"], 0);
     assert_eq!(verdict["types_checked"], true);
     let size = fs::metadata(patch).expect("the patch is written").len();

@@ -1,6 +1,6 @@
 //! `tardigrade apply`
 
-use super::{Processes, finish, seconds};
+use super::{Processes, finish, seconds, tell_unreadable};
 use crate::apply::{ApplyOptions, LoadedPatch, apply};
 use crate::report::{OperationReport, OperationResult};
 use crate::sharers::all_pids;
@@ -63,7 +63,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     if arguments.dry_run && !arguments.json {
         eprintln!("tardigrade: dry run, nothing is changed");
     }
-    finish(&report, arguments.json)
+    let code = finish(&report, arguments.json)?;
+    let incomplete = arguments.processes.all && tell_unreadable();
+    Ok(if incomplete && code == 0 { 1 } else { code })
 }
 
 /// The processes that have the patch's image mapped.

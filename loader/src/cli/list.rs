@@ -1,6 +1,6 @@
 //! `tardigrade list`
 
-use super::print_json;
+use super::{print_json, tell_unreadable};
 use crate::list::list;
 use crate::redirect::PatchState;
 use crate::report::ListedPatch;
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let report = list(arguments.pid)?;
     if arguments.json {
         print_json(&report)?;
-        return Ok(0);
+        return Ok(u8::from(arguments.pid.is_none() && tell_unreadable()));
     }
     let mut out = std::io::stdout().lock();
     for process in &report.processes {
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     if report.processes.is_empty() {
         writeln!(out, "no patches")?;
     }
-    Ok(0)
+    Ok(u8::from(arguments.pid.is_none() && tell_unreadable()))
 }
 
 /// One patch with its functions, for people.

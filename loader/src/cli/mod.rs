@@ -94,6 +94,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Prints the report of apply or revert and returns the exit status.
+/// Says how many processes could not be looked at. True if there are any: then an answer about all processes is not
+/// complete.
+fn tell_unreadable() -> bool {
+    let count = crate::list::unreadable_processes();
+    if count > 0 {
+        eprintln!("tardigrade: {count} processes could not be looked at, permission denied; run as root");
+    }
+    count > 0
+}
+
 fn finish(report: &OperationReport, json: bool) -> Result<u8> {
     if json {
         print_json(report)?;

@@ -1,6 +1,6 @@
 //! `tardigrade revert`
 
-use super::{Processes, finish, seconds};
+use super::{Processes, finish, seconds, tell_unreadable};
 use crate::list::processes_with_patches;
 use crate::report::{OperationReport, OperationResult};
 use crate::revert::{PatchName, revert};
@@ -43,5 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         dry_run: false,
         results: results.collect(),
     };
-    finish(&report, arguments.json)
+    let code = finish(&report, arguments.json)?;
+    let incomplete = arguments.processes.all && tell_unreadable();
+    Ok(if incomplete && code == 0 { 1 } else { code })
 }

@@ -417,6 +417,26 @@ impl Victim {
         maps.lines().map(str::to_owned).collect()
     }
 
+    /// Mappings, open files, and the signal masks and tracers of all threads.
+    pub fn visible_state(&self) -> Vec<String> {
+        let mut state = self.mappings();
+        let path = |name: &str| format!("/proc/{}/{name}", self.pid());
+        for entry in std::fs::read_dir(path("fd")).unwrap() {
+            let entry = entry.unwrap().path();
+            state.push(format!("{} {}", entry.display(), std::fs::read_link(&entry).unwrap().display()));
+        }
+        for task in std::fs::read_dir(path("task")).unwrap() {
+            let task = task.unwrap().path();
+            let status = std::fs::read_to_string(task.join("status")).unwrap();
+            let fields = ["Sig", "TracerPid", "Seccomp", "Pid"];
+            let lines = status.lines().filter(|line| fields.iter().any(|field| line.starts_with(field)));
+            // Signals that wait come and go.
+            let lines = lines.filter(|line| !line.starts_with("SigPnd") && !line.starts_with("SigQ"));
+            state.push(lines.collect::<Vec<_>>().join(" "));
+        }
+        state
+    }
+
     pub fn quit(mut self) {
         writeln!(self.input, "q").unwrap();
         assert!(self.child.wait().unwrap().success(), "the target ends well");

@@ -46,9 +46,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&result.verdict)?);
+        super::print(&(serde_json::to_string_pretty(&result.verdict)? + "\n"))?;
     } else {
-        print!("{}", result.verdict);
+        super::print(&result.verdict.to_string())?;
     }
     Ok(match result.verdict.verdict {
         Outcome::Patchable => Exit::Done,

@@ -36,12 +36,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             "replacement": patch.replacement,
             "functions": patch.functions,
         });
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        super::print(&(serde_json::to_string_pretty(&document)? + "\n"))?;
     } else {
-        print!("{}", listing::summary(&patch, id));
+        let mut text = listing::summary(&patch, id);
         if args.disasm {
-            print!("\n{}", listing::disassembly(&patch));
+            text.push('\n');
+            text.push_str(&listing::disassembly(&patch));
         }
+        super::print(&text)?;
     }
     Ok(Exit::Done)
 }

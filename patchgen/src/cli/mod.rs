@@ -57,6 +57,16 @@ impl Exit {
     }
 }
 
+/// Prints `text`. A reader that has gone away (`| head`) has seen enough.
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
 /// Runs the command.
 pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {

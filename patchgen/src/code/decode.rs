@@ -25,6 +25,8 @@ struct Walk<'i, 'a> {
     info: InstructionInfoFactory,
     /// Fields of branches that stay inside their part, of which the linker may have kept relocations.
     inner_fields: HashSet<u64>,
+    /// 64-bit numbers that are loaded.
+    wide_numbers: Vec<u64>,
 }
 
 /// Finds everything in `function` that depends on addresses. `starts` is scratch space.
@@ -37,6 +39,7 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
         hint: TableHint::default(),
         info: InstructionInfoFactory::new(),
         inner_fields: HashSet::new(),
+        wide_numbers: Vec::new(),
     };
     for (part, range) in function.parts.iter().enumerate() {
         let mut decoder = instructions(image, range.clone());
@@ -53,6 +56,7 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
         }
     }
     walk.kept_relocations();
+    walk.code_model();
     let Walk { mut out, hint, .. } = walk;
     tables::find(image, function, &mut out, &hint, starts);
     for table in &out.tables {
@@ -77,6 +81,9 @@ impl Walk<'_, '_> {
                 return;
             }
             _ => {}
+        }
+        if instruction.code() == Opcode::Mov_r64_imm64 {
+            self.wide_numbers.push(instruction.immediate64());
         }
         if instruction.mnemonic() == Mnemonic::Movsxd && instruction.memory_index_scale() == 4 {
             self.hint.reads_distances = true;
@@ -189,7 +196,7 @@ impl Walk<'_, '_> {
             let Some((value, at, size)) = field.filter(|(_, _, size)| *size >= 4) else { continue };
             let address = instruction.ip() + at as u64;
             let is_address = if self.image.kept_relocations.is_some() {
-                !self.image.kept_in(address..address + 1).is_empty()
+                self.image.kept_in(address..address + 1).iter().any(|kept| !is_thread_local(kept.kind))
             } else {
                 self.image.section_at(value).is_some()
             };
@@ -213,6 +220,24 @@ impl Walk<'_, '_> {
         }
         if instruction.code() == Opcode::Jmp_rm64 && instruction.memory_index_scale() == 8 {
             self.hint.indirect_jump(instruction);
+        }
+    }
+
+    /// Notices code that adds 64-bit numbers to its own address or to that of the GOT (psABI, chapter 3.5).
+    fn code_model(&mut self) {
+        let got = self.image.objects.iter().find(|object| object.name == "_GLOBAL_OFFSET_TABLE_");
+        let got = got.map(|object| object.range.start);
+        let base = self.out.references.iter().find(|reference| {
+            let inside = self.function.locate(reference.target).is_some_and(|place| place != (0, 0));
+            let to_got = |number: &u64| got.is_some_and(|got| reference.target.wrapping_add(*number) == got);
+            let own = (inside && !self.wide_numbers.is_empty()) || self.wide_numbers.iter().any(to_got);
+            reference.form == Form::RipRelative
+                && reference.usage == Use::Address
+                && (own || got == Some(reference.target))
+        });
+        if let Some(base) = base {
+            let part = &self.function.parts[usize::from(base.part)];
+            self.out.obstacles.push(Obstacle::CodeModel { address: part.start + u64::from(base.offset) });
         }
     }
 

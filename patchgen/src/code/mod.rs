@@ -87,6 +87,11 @@ pub enum Obstacle {
         /// Address of the field.
         address: u64,
     },
+    /// Distances to data that are plain numbers (-mcmodel=medium or large).
+    CodeModel {
+        /// Address of the instruction that loads the base of the distances.
+        address: u64,
+    },
     /// A thread-local access that is a plain number.
     ThreadLocal {
         /// Address of the instruction.

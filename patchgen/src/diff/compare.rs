@@ -2,8 +2,8 @@
 
 use super::same::{Difference, is_branch};
 use super::{LineNumbers, Matching, Pair, Sameness};
-use crate::code::{Form, Program, Reference, instructions};
-use crate::image::FunctionId;
+use crate::code::{Form, Program, Reference, Use, instructions, without_padding};
+use crate::image::{FunctionId, Referent, stem};
 use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -114,9 +114,12 @@ fn compare_streams(
     }
     let mut line_only = false;
     let mut reasons: Vec<Difference> = Vec::new();
-    for (a, b) in olds.iter().zip(&news) {
+    for (index, (a, b)) in olds.iter().zip(&news).enumerate() {
         match compare_items(same, (old, a), (new, b), lines) {
             Ok(None) => {}
+            Ok(Some(Line)) if !passes_source(pair.new, &news, index) => {
+                reasons.push(format!("`{}` instead of `{}`", b.instruction, a.instruction));
+            }
             Ok(Some(Line)) => line_only = true,
             Err(reason) => {
                 if !reasons.contains(&reason) {
@@ -133,6 +136,32 @@ fn compare_streams(
         (true, true) => FunctionChange::LineOnly,
         (true, false) => FunctionChange::Unchanged,
     }
+}
+
+/// Instructions before and behind a number among which its call's other arguments are.
+const ARGUMENTS: usize = 32;
+
+/// True if a file's or function's name is passed near the number at `index`: who takes a line takes these too.
+fn passes_source(program: &Program<'_>, items: &[Item<'_>], index: usize) -> bool {
+    let near = &items[index.saturating_sub(ARGUMENTS)..items.len().min(index + ARGUMENTS)];
+    near.iter().filter_map(|item| item.reference).filter(|reference| reference.usage == Use::Address).any(
+        |reference| match program.image.resolve(reference.target, reference.base) {
+            Referent::Object { id, .. } => ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"]
+                .contains(&stem(&program.image.object(id).name).as_str()),
+            Referent::Constant { address, .. } => match program.constant(address) {
+                Some((_, text)) => is_source_file(without_padding(text)),
+                None => false,
+            },
+            _ => false,
+        },
+    )
+}
+
+/// True if `text` ends like the name of a source file or header.
+fn is_source_file(text: &[u8]) -> bool {
+    let endings: [&[u8]; 11] =
+        [b".c", b".h", b".cc", b".hh", b".cpp", b".hpp", b".cxx", b".hxx", b".C", b".inc", b".rs"];
+    endings.iter().any(|ending| text.ends_with(ending))
 }
 
 /// Marks a difference in a line number.

@@ -32,11 +32,16 @@ pub fn compare_data(pair: &Pair<'_, '_>, matching: &Matching) -> Vec<DataChange>
             if (a.is_empty() && b.is_empty()) || is_file_structure(pair, *old) {
                 return None;
             }
-            let detail = same.object_contents(*old, new).err()?;
+            let (was, is) = (is_constant(&pair.old.image, *old), is_constant(&pair.new.image, new));
+            let detail = match (was, is) {
+                (true, false) => "it was a constant and is a variable now".to_owned(),
+                (false, true) => "it was a variable and is a constant now".to_owned(),
+                _ => same.object_contents(*old, new).err()?,
+            };
             Some(DataChange {
                 old: *old,
                 new,
-                constant: is_constant(&pair.new.image, new) && is_constant(&pair.old.image, *old),
+                constant: was && is,
                 resized: a.end - a.start != b.end - b.start,
                 detail,
             })

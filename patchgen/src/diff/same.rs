@@ -212,7 +212,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     /// Compares initial data of the same length: bytes, and what pointers lead to.
-    fn data(&self, old: std::ops::Range<u64>, new: std::ops::Range<u64>) -> Result<(), Difference> {
+    pub fn data(&self, old: std::ops::Range<u64>, new: std::ops::Range<u64>) -> Result<(), Difference> {
         let (a_image, b_image) = (&self.pair.old.image, &self.pair.new.image);
         let a_pointers = data_pointers(a_image, old.clone());
         let b_pointers = data_pointers(b_image, new.clone());

@@ -240,6 +240,13 @@ impl Builder<'_, '_, '_> {
                     RefusalKind::JumpTable,
                     format!("the jump table of the indirect jump at {address:#x} is not understood"),
                 ),
+                Obstacle::CodeModel { address } => (
+                    RefusalKind::UnknownReference,
+                    format!(
+                        "distances to data may be plain numbers here ({address:#x}); build without -mcmodel=medium or \
+                         large"
+                    ),
+                ),
                 Obstacle::Relocation { address } => (
                     RefusalKind::UnknownReference,
                     format!(
@@ -273,6 +280,13 @@ impl Builder<'_, '_, '_> {
         if let Some(target) = entries.entered(change.old) {
             let detail = format!("other code or a table of labels leads to {target:#x}, into its middle");
             self.refuse(RefusalKind::InteriorReference, &old.name, detail, change.new);
+            return None;
+        }
+        if let Some(other) = self.split_alias(change) {
+            let detail = format!(
+                "it and `{other}` were one function and are two now; stored addresses do not tell them apart"
+            );
+            self.refuse(RefusalKind::AmbiguousFunction, &old.name, detail, change.new);
             return None;
         }
         if self.input.matching.is_by_order(change.new) {
@@ -313,6 +327,21 @@ impl Builder<'_, '_, '_> {
             new_size: new.size(),
             old: ranges.collect(),
             redirect: Some(plan.redirect(trampoline)),
+        })
+    }
+
+    /// A name of the old function that belongs to another function of the replacement.
+    fn split_alias(&self, change: &Change) -> Option<String> {
+        let (old, new) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        let old = old.function(change.old);
+        let mut added = new.function_ids().filter(|id| self.input.matching.old_function(*id).is_none());
+        added.find_map(|id| {
+            let added = new.function(id);
+            let same_file = added.source == old.source || added.source.is_none();
+            old.aliases
+                .iter()
+                .find(|name| same_file && (**name == added.name || added.aliases.contains(name)))
+                .cloned()
         })
     }
 

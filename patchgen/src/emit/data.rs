@@ -89,12 +89,12 @@ impl Builder<'_, '_, '_> {
         let image = &self.input.pair.new.image;
         let object = image.object(id).clone();
         let Place::Patch { section, .. } = self.symbols[self.object_symbols[&id]].place else { return };
-        if object.range.is_empty() {
+        if !object.sized {
             let detail = "it has no size, so its extent is not known".to_owned();
             self.refuse_object(&object.name, RefusalKind::UnknownReference, detail);
             return;
         }
-        let mut relocations = Vec::new();
+        let mut relocations: Vec<Relocation> = Vec::new();
         for (address, pointer) in crate::diff::data_pointers(image, object.range.clone()) {
             match self.place_pointer(&object.name, &pointer) {
                 Ok(to) => relocations.push(Relocation {
@@ -106,6 +106,12 @@ impl Builder<'_, '_, '_> {
                 Err(NoPlace { kind, subject, detail }) => {
                     self.refuse_object(&object.name, kind, format!("its pointer to {subject}: {detail}"));
                 }
+            }
+        }
+        if let SectionContents::Bytes(bytes) = &mut self.sections[section].contents {
+            for relocation in &relocations {
+                let at = relocation.offset as usize;
+                bytes[at..at + 8].fill(0);
             }
         }
         self.sections[section].relocations = relocations;

@@ -25,6 +25,9 @@ fn no<T>(kind: RefusalKind, subject: impl Into<String>, detail: impl Into<String
     Err(NoPlace { kind, subject: subject.into(), detail: detail.into() })
 }
 
+/// How far before an array's start a loop's end may lie: the largest element that is believed to exist, in bytes.
+const MAX_BEFORE: u64 = 4096;
+
 /// Whoever refers: the function that does, if one does; a data object has none.
 pub(super) type User = Option<FunctionId>;
 
@@ -289,6 +292,9 @@ impl Builder<'_, '_, '_> {
             |id: ObjectId| self.input.matching.old_object(id).map(|old| old_image.object(old).range.start);
         let as_this = target(id).map(|start| start.wrapping_add_signed(offset));
         let distance = new_image.object(next).range.start - address;
+        if distance > MAX_BEFORE {
+            return Ok(());
+        }
         let as_next = target(next).map(|start| start.wrapping_sub(distance));
         if as_this != as_next {
             let detail = format!(

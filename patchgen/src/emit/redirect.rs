@@ -7,7 +7,7 @@ use crate::code::{Program, instructions};
 use crate::diff::data_pointers;
 use crate::image::{Access, FunctionId, Pointer, padding_len};
 use crate::report::RefusalKind;
-use iced_x86::{FlowControl, Mnemonic};
+use iced_x86::{FlowControl, Mnemonic, RflagsBits};
 use patchfile::format::{NEAR_JUMP_LEN, PAGE_SIZE, SHORT_JUMP_LEN};
 use patchfile::{LinkAddr, Redirect, RedirectKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,6 +166,10 @@ pub(super) fn plan(
             };
             let original = program.image.bytes(site..end).unwrap_or_default().to_vec();
             let back_edge = targets.range(body.start..=site).next().is_some();
+            if back_edge && reads_flags(program, site..body.end) {
+                let detail = "a loop begins at its entry and needs the flags, which the trampoline changes";
+                return Err((RefusalKind::EntryNotMovable, detail.to_owned()));
+            }
             return Ok(Plan { site, original, island, back_edge });
         }
     }
@@ -181,6 +185,31 @@ pub(super) fn plan(
             (RefusalKind::EntryTooShort, detail)
         }
     })
+}
+
+/// True if code reads flags that it has not written before.
+fn reads_flags(program: &Program<'_>, code: Range<u64>) -> bool {
+    /// The arithmetic flags that `cmp` writes.
+    const ALL: u32 =
+        RflagsBits::OF | RflagsBits::SF | RflagsBits::ZF | RflagsBits::AF | RflagsBits::CF | RflagsBits::PF;
+    let mut written = 0;
+    for instruction in instructions(&program.image, code) {
+        if instruction.rflags_read() & ALL & !written != 0 {
+            return true;
+        }
+        written |= instruction.rflags_modified();
+        if written & ALL == ALL || instruction.flow_control() != FlowControl::Next {
+            // Calls and returns end the life of flags; a jump that reads none may lead to code that does.
+            return written & ALL != ALL
+                && matches!(
+                    instruction.flow_control(),
+                    FlowControl::UnconditionalBranch
+                        | FlowControl::ConditionalBranch
+                        | FlowControl::IndirectBranch
+                );
+        }
+    }
+    false
 }
 
 /// True if code may run past the end of `part`: its last instruction is not one that never goes on.

@@ -60,6 +60,7 @@ impl Linkage {
         let mut pointers = relocations(elf)?;
         packed_relative(elf, sections, &mut pointers)?;
         pointers.sort_by_key(|(address, _)| *address);
+        module_offsets(sections, &mut pointers);
         Ok(Linkage { pointers, stubs: stubs(sections) })
     }
 
@@ -115,6 +116,25 @@ fn relocations(elf: &Elf<'_>) -> object::Result<Vec<(u64, Pointer)>> {
         }
     }
     Ok(pointers)
+}
+
+/// A general-dynamic slot is a pair of words: the module, which the dynamic linker fills in, and the offset in it. For
+/// a variable of the image itself the second one is a plain number; it becomes the addend of the first.
+fn module_offsets(sections: &[Section<'_>], pointers: &mut [(u64, Pointer)]) {
+    let relocated: std::collections::HashSet<u64> = pointers.iter().map(|(address, _)| *address).collect();
+    for (address, pointer) in pointers {
+        let Pointer::ThreadLocal { kind, name, addend } = pointer else { continue };
+        let second = *address + 8;
+        if *kind != elf::R_X86_64_DTPMOD64.0 || !name.is_empty() || relocated.contains(&second) {
+            continue;
+        }
+        let section = sections.iter().find(|section| section.range.contains(&second));
+        let word = section.and_then(|section| {
+            let at = (second - section.range.start) as usize;
+            section.data.get(at..at + 8)?.try_into().ok()
+        });
+        *addend = word.map_or(0, i64::from_le_bytes);
+    }
 }
 
 /// `SHT_RELR` (gABI): an even word is an address, an odd word a bitmap of the 63 words that follow.

@@ -133,6 +133,45 @@ pub struct Object {
     pub range: Range<u64>,
     /// Index of its section in [`Image::sections`].
     pub section: usize,
+    /// True if the symbol table gives the size; otherwise the range reaches to the next symbol.
+    pub sized: bool,
+}
+
+impl Object {
+    /// True for symbols by which the linker marks a place: they name no data of their own.
+    pub fn is_mark(&self) -> bool {
+        const MARKS: [&str; 21] = [
+            "_end",
+            "end",
+            "_edata",
+            "edata",
+            "_etext",
+            "etext",
+            "__etext",
+            "__bss_start",
+            "__data_start",
+            "data_start",
+            "__TMC_END__",
+            "__TMC_LIST__",
+            "__FRAME_END__",
+            "__EH_FRAME_BEGIN__",
+            "__GNU_EH_FRAME_HDR",
+            "_GLOBAL_OFFSET_TABLE_",
+            "_DYNAMIC",
+            "__ehdr_start",
+            "__executable_start",
+            "__rela_iplt_start",
+            "__rela_iplt_end",
+        ];
+        let array = self.name.starts_with("__")
+            && (self.name.ends_with("_array_start") || self.name.ends_with("_array_end"));
+        array || self.marks().is_some() || MARKS.contains(&self.name.as_str())
+    }
+
+    /// The section of which this symbol marks the start or end.
+    pub fn marks(&self) -> Option<&str> {
+        self.name.strip_prefix("__start_").or_else(|| self.name.strip_prefix("__stop_"))
+    }
 }
 
 /// A thread-local variable.

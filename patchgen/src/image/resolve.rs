@@ -76,6 +76,9 @@ impl Image<'_> {
                 return Referent::Object { id, offset, ends_here: None, certain: true };
             }
         }
+        if let Some(id) = self.set_mark_at(address).filter(|_| base.is_none()) {
+            return Referent::Object { id, offset: 0, ends_here: None, certain: true };
+        }
         let Some(section) = self.section_at(address) else { return self.resolve_edge(address) };
         match section.access {
             Access::Execute => {
@@ -149,6 +152,15 @@ impl Image<'_> {
     fn object_ending_at(&self, address: u64) -> Option<ObjectId> {
         let index = self.object_ends.partition_point(|(end, _)| *end < address);
         self.object_ends.get(index).filter(|(end, _)| *end == address).map(|(_, id)| *id)
+    }
+
+    /// The symbol at `address` by which the linker marks an end of a section (`__start_X`, `__stop_X`; ld,
+    /// "Input Section Example").
+    fn set_mark_at(&self, address: u64) -> Option<ObjectId> {
+        let from = self.objects.partition_point(|object| object.range.start < address);
+        let here = self.objects[from..].iter().take_while(|object| object.range.start == address);
+        let mark = here.enumerate().find(|(_, object)| object.range.is_empty() && object.marks().is_some());
+        mark.map(|(index, _)| ObjectId((from + index) as u32))
     }
 
     /// The name of a symbol without a size at `address`: a place that the linker marks.

@@ -83,12 +83,17 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
             code.push(raw);
         } else if let Some(section) = section.or_else(|| end_section(sections, raw.address)) {
             if raw.kind == elf::STT_OBJECT || raw.kind == elf::STT_NOTYPE || raw.kind == elf::STT_COMMON {
+                // Labels that `--emit-relocs` keeps in the symbol table; what they name has no name.
+                if raw.name.starts_with(".L") {
+                    continue;
+                }
                 let end = raw.address.saturating_add(raw.size).min(sections[section].range.end);
                 objects.push(Object {
                     name: raw.name.split('@').next().unwrap_or_default().to_owned(),
                     source: raw.source,
                     range: raw.address..end.max(raw.address),
                     section,
+                    sized: raw.size > 0,
                 });
             }
         }
@@ -100,10 +105,21 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
             &b.name,
         ))
     });
+    extend_unsized(&mut objects, sections);
     let (mut functions, labels) = functions(code, sections);
     functions.extend(unnamed_code(&functions, sections));
     functions.sort_by_key(Function::address);
     Ok(Symbols { functions, objects, labels })
+}
+
+/// Data of assembly without a size reaches to the next symbol, or to its section's end.
+fn extend_unsized(objects: &mut [Object], sections: &[Section<'_>]) {
+    let starts: Vec<u64> = objects.iter().map(|object| object.range.start).collect();
+    for object in objects.iter_mut().filter(|object| object.range.is_empty() && !object.is_mark()) {
+        let next = starts.partition_point(|start| *start <= object.range.start);
+        let limit = sections[object.section].range.end;
+        object.range.end = starts.get(next).copied().unwrap_or(limit).min(limit).max(object.range.start);
+    }
 }
 
 /// The section that ends at `address`: `_end` and the like lie behind it.
