@@ -94,14 +94,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Prints the report of apply or revert and returns the exit status.
-/// Says how many processes could not be looked at. True if there are any: then an answer about all processes is not
-/// complete.
+/// Says how many processes could not be looked at. True if root could look at them: then an answer about all processes
+/// is not complete.
 fn tell_unreadable() -> bool {
     let count = crate::list::unreadable_processes();
+    let root = nix::unistd::geteuid().is_root();
     if count > 0 {
-        eprintln!("tardigrade: {count} processes could not be looked at, permission denied; run as root");
+        let advice = if root { "" } else { "; run as root" };
+        eprintln!("tardigrade: {count} processes could not be looked at, permission denied{advice}");
     }
-    count > 0
+    count > 0 && !root
 }
 
 fn finish(report: &OperationReport, json: bool) -> Result<u8> {
