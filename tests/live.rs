@@ -16,9 +16,41 @@ use std::time::{Duration, Instant};
 /// How long a target may take to answer, start or end. Machines under load are slow.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long `tardigrade` may take, however long the timeouts are that tests give it.
+const LONGEST: Duration = Duration::from_secs(40);
+
 /// Runs `tardigrade` with these arguments.
+#[track_caller]
 pub fn tardigrade<S: AsRef<OsStr>>(arguments: &[S]) -> Ran {
-    run(&mut tardigrade_command(arguments))
+    run_to_end(&mut tardigrade_command(arguments))
+}
+
+/// Starts a command whose output is collected.
+pub fn spawn(command: &mut Command) -> Child {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    child.unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Waits for a command to end. Kills it and panics if it does not: a loader that hangs holds its target.
+#[track_caller]
+pub fn ended(mut child: Child) -> Ran {
+    let deadline = Instant::now() + LONGEST;
+    while child.try_wait().expect("the child can be waited for").is_none() {
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            panic!("it did not end within {LONGEST:?}: {:?}", child.wait_with_output());
+        }
+        sleep(Duration::from_millis(1));
+    }
+    let output = child.wait_with_output().expect("the child can be waited for");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Runs a command to its end, which must come soon.
+#[track_caller]
+pub fn run_to_end(command: &mut Command) -> Ran {
+    ended(spawn(command))
 }
 
 /// The command, for a test that wants to start it in its own way.
@@ -29,8 +61,9 @@ pub fn tardigrade_command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
 }
 
 /// Runs `tardigrade` with an operation on one process.
+#[track_caller]
 pub fn operate(operation: &str, patch: impl AsRef<OsStr>, pid: u32, more: &[&str]) -> Ran {
-    run(&mut operation_command(operation, patch, pid, more))
+    run_to_end(&mut operation_command(operation, patch, pid, more))
 }
 
 /// The command of [`operate`].
@@ -95,6 +128,7 @@ impl Fix {
     }
 
     /// Runs `tardigrade` with an operation on a process.
+    #[track_caller]
     pub fn operate(&self, operation: &str, pid: u32, more: &[&str]) -> Ran {
         operate(operation, &self.file, pid, more)
     }

@@ -1,11 +1,10 @@
 //! Targets whose memory is not what the patch was made for, has no room, or is in use: refused or busy, and not a
 //! byte is changed.
 
-use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tardigrade_tests::live::{
-    Fix, Live, Memory, load_address, operate, operation_command, refused, wait_until,
+    Fix, Live, Memory, ended, load_address, operate, operation_command, refused, spawn, wait_until,
 };
 use tardigrade_tests::snapshot::Snapshot;
 use tardigrade_tests::{Pair, Ran};
@@ -161,7 +160,7 @@ fn loader_told_to_end() {
     let mut live = FOREVER.start(&["forever"]);
     let (ran, _) = live.unpatched_by(|pid| {
         let mut command = operation_command("apply", &FOREVER.file, pid, &["--timeout", "60"]);
-        let loader = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let loader = spawn(&mut command);
         std::thread::sleep(Duration::from_millis(300));
         let kill =
             std::process::Command::new("sh").args(["-c", &format!("kill -TERM {}", loader.id())]).status();
@@ -170,13 +169,6 @@ fn loader_told_to_end() {
     });
     refused(&ran, 1, &[&live.pid().to_string()]);
     live.quit();
-}
-
-#[track_caller]
-fn ended(loader: std::process::Child) -> Ran {
-    let output = loader.wait_with_output().expect("the loader can be waited for");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// Several loaders at once: each ends well, and the result is that of one after the other.
@@ -188,7 +180,7 @@ fn loaders_at_the_same_time() {
     let at_once = |operations: &[&str]| -> Vec<String> {
         let start = |operation: &&str| {
             let mut command = operation_command(operation, &FIX.file, pid, &["--json"]);
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+            spawn(&mut command)
         };
         let loaders: Vec<_> = operations.iter().map(start).collect();
         let outcome = |loader| {
@@ -227,7 +219,7 @@ fn loader_that_waits_its_turn() {
     let mut live = FOREVER.start(&["forever"]);
     let pid = live.pid();
     let mut command = operation_command("apply", &FOREVER.file, pid, &["--timeout", "3"]);
-    let first = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let first = spawn(&mut command);
     let has_payload = || {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("mappings");
         maps.lines().any(|line| line.contains(" r-xp 00000000 00:00 0") && !line.contains('['))

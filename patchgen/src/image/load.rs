@@ -163,6 +163,12 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
     let mut object_ends: Vec<_> =
         sized.map(|(index, object)| (object.range.end, super::ObjectId(index as u32))).collect();
     object_ends.sort_unstable();
+    let bare = symbols.objects.iter().enumerate().filter(|(_, object)| object.range.is_empty());
+    let marks = bare.filter(|(_, object)| object.marks().is_some());
+    let set_marks =
+        marks.map(|(index, object)| (object.range.start, super::ObjectId(index as u32))).collect();
+    let got = symbols.objects.iter().find(|object| object.name == "_GLOBAL_OFFSET_TABLE_");
+    let got = got.map(|object| object.range.start);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Image {
         name,
@@ -179,6 +185,8 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
         tls_is_fixed,
         object_reach,
         object_ends,
+        set_marks,
+        got,
         code_index,
     })
 }

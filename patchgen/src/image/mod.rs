@@ -56,6 +56,10 @@ pub struct Image<'a> {
     pub tls_is_fixed: bool,
     /// End of the furthest-reaching object up to each index, so that enclosing objects are found quickly.
     pub(crate) object_reach: Vec<u64>,
+    /// Symbols that mark the ends of linker sets, by ascending address.
+    pub(crate) set_marks: Vec<(u64, ObjectId)>,
+    /// Address of `_GLOBAL_OFFSET_TABLE_`.
+    pub got: Option<u64>,
     /// Ends of the objects that are not empty, ascending.
     pub(crate) object_ends: Vec<(u64, ObjectId)>,
     /// Start addresses of `functions` and of their `.cold` and other parts, with owner and part number.

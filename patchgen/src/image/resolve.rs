@@ -157,10 +157,8 @@ impl Image<'_> {
     /// The symbol at `address` by which the linker marks an end of a section (`__start_X`, `__stop_X`; ld,
     /// "Input Section Example").
     fn set_mark_at(&self, address: u64) -> Option<ObjectId> {
-        let from = self.objects.partition_point(|object| object.range.start < address);
-        let here = self.objects[from..].iter().take_while(|object| object.range.start == address);
-        let mark = here.enumerate().find(|(_, object)| object.range.is_empty() && object.marks().is_some());
-        mark.map(|(index, _)| ObjectId((from + index) as u32))
+        let from = self.set_marks.partition_point(|(at, _)| *at < address);
+        self.set_marks.get(from).filter(|(at, _)| *at == address).map(|(_, id)| *id)
     }
 
     /// The name of a symbol without a size at `address`: a place that the linker marks.
