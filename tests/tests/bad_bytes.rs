@@ -3,11 +3,11 @@
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+use tardigrade_tests::Pair;
 use tardigrade_tests::live::{
     Fix, Live, Memory, ended, load_address, operate, operation_command, refused, spawn, wait_until,
 };
 use tardigrade_tests::snapshot::Snapshot;
-use tardigrade_tests::{Pair, Ran};
 
 const PLAIN: &str = include_str!("targets/plain.c");
 
