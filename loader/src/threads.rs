@@ -132,7 +132,7 @@ impl<'a> ThreadStop<'a> {
             for tid in seized {
                 match ptrace::interrupt(tid) {
                     Ok(()) => stop.waited_for.push((tid, Instant::now())),
-                    Err(Errno::ESRCH) => {}
+                    Err(Errno::ESRCH) => reap(tid),
                     Err(errno) => return Err(LoaderError::system(tid, "interrupting", errno.into())),
                 }
             }
@@ -284,7 +284,10 @@ pub(crate) fn interrupt(tid: Pid) -> io::Result<Option<(i32, i32)>> {
     let _ticker = Ticker::start(TICK)?;
     match ptrace::interrupt(tid) {
         Ok(()) => {}
-        Err(Errno::ESRCH) => return Ok(None),
+        Err(Errno::ESRCH) => {
+            reap(tid);
+            return Ok(None);
+        }
         Err(errno) => return Err(errno.into()),
     }
     let deadline = Instant::now() + STOP_PATIENCE;
@@ -316,7 +319,15 @@ pub(crate) fn abandon(tid: Pid) {
 
 /// Detaches, delivering the signal that the stop held up. A thread that was killed needs no detaching.
 fn let_go(thread: &StoppedThread) {
-    let _ = sys::resume(thread.tid, Resume::Detach, thread.signal);
+    if sys::resume(thread.tid, Resume::Detach, thread.signal).is_err() {
+        reap(thread.tid);
+    }
+}
+
+/// Takes note of the end of a seized thread that was killed. execve(2) waits for that while it holds a lock which
+/// PTRACE_SEIZE of the next thread needs.
+fn reap(tid: Pid) {
+    let _ = sys::wait(tid, false);
 }
 
 fn is_alive(process: &Process, tid: Pid) -> bool {
