@@ -419,6 +419,20 @@ impl Victim {
 
     /// Mappings, open files, and the signal masks and tracers of all threads.
     pub fn visible_state(&self) -> Vec<String> {
+        // glibc blocks the program's signals for a moment while it makes a thread or raises a signal.
+        const GLIBC_CRITICAL: &str = "SigBlk:\tfffffffe7ffbfeff";
+        let mut state = self.sample_state();
+        for _ in 0..500 {
+            if !state.iter().any(|line| line.contains(GLIBC_CRITICAL)) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            state = self.sample_state();
+        }
+        state
+    }
+
+    fn sample_state(&self) -> Vec<String> {
         let mut state = self.mappings();
         let path = |name: &str| format!("/proc/{}/{name}", self.pid());
         for entry in std::fs::read_dir(path("fd")).unwrap() {
