@@ -188,10 +188,6 @@ impl Matching {
                 found.push((olds[old], news[new], sole));
                 left_old.retain(|left| *left != old);
                 left_new.retain(|left| *left != new);
-                // The last one of several has nothing left to be confused with, but was confused with the others.
-                if let (false, Some((.., last))) = (sole, found.last_mut()) {
-                    *last = false;
-                }
             }
         }
         // A clone that changed and was renumbered, when nothing else is left to be it.
@@ -265,12 +261,8 @@ impl Matching {
         if open.is_empty() {
             return;
         }
-        let undecided = |olds: &[u32], news: &[u32]| olds.len() > 1 || news.len() > 1;
-        let shared: BTreeSet<Key> = open
-            .iter()
-            .filter(|(olds, news)| undecided(olds, news))
-            .map(|(olds, _)| self.old_object_keys[olds[0] as usize])
-            .collect();
+        let shared: BTreeSet<Key> =
+            open.iter().map(|(olds, _)| self.old_object_keys[olds[0] as usize]).collect();
         let old_uses = uses_of(pair.old, &self.old_object_keys, &shared);
         let new_uses = uses_of(pair.new, &self.new_object_keys, &shared);
         // What code settles, data may settle further, and then code again.
