@@ -7,6 +7,7 @@ use crate::error::{LoaderError, Result};
 use crate::image::Image;
 use crate::payload::{self, Layout};
 use crate::place::{self, Demand};
+use crate::presence::{self, Presence};
 use crate::record::{HEADER_LEN, Header, Record, RegionState, Table};
 use crate::redirect::{Form, PatchState, Redirects, RuntimeRedirect, prepare_pages};
 use crate::report::{Effort, Outcome};
@@ -57,9 +58,12 @@ pub struct ApplyOptions {
 /// Applies `loaded` to process `pid`.
 pub fn apply(pid: i32, loaded: &LoadedPatch, options: &ApplyOptions) -> Result<(Outcome, Effort)> {
     let deadline = Instant::now() + options.timeout;
-    let target = if options.dry_run { Target::open(pid)? } else { Target::open_locked(pid, deadline)? };
-    let image = Image::find(&target.images, &loaded.patch.target, target.process.pid())?.clone();
-    Application { target, image, loaded, deadline, injection: Duration::ZERO }.run(options.dry_run)
+    let target =
+        if options.dry_run { Target::open_untraced(pid)? } else { Target::open_locked(pid, deadline)? };
+    let image = Image::find(&target.images, &loaded.patch.target, target.process.pid());
+    let image = image.map_err(|error| target.explain(error))?.clone();
+    let mut application = Application { target, image, loaded, deadline, injection: Duration::ZERO };
+    application.run(options.dry_run).map_err(|error| application.target.explain(error))
 }
 
 struct Application<'a> {
@@ -79,15 +83,9 @@ struct Prepared {
 }
 
 impl Application<'_> {
-    fn run(mut self, dry_run: bool) -> Result<(Outcome, Effort)> {
+    fn run(&mut self, dry_run: bool) -> Result<(Outcome, Effort)> {
         let functions = self.redirected().count();
-        let existing = match self.target.region_of(self.loaded.id) {
-            Some(header) => {
-                let table = header.read_table(&self.target.memory, self.target.process.pid())?;
-                Some(Record { header, table })
-            }
-            None => None,
-        };
+        let existing = presence::record_of(self.loaded.id, &self.image, &self.target)?;
         let mut own = Vec::new();
         if let Some(record) = &existing {
             let redirects = record.redirects();
@@ -106,7 +104,7 @@ impl Application<'_> {
             prepare_pages(places, &self.target.memory)?;
         }
         let record = match existing {
-            Some(record) => self.verify_existing(record)?,
+            Some(record) => self.verify_existing(record, dry_run)?,
             None if dry_run => {
                 self.rehearse()?;
                 return Ok((Outcome::Applied, Effort { functions, ..Effort::default() }));
@@ -161,7 +159,8 @@ impl Application<'_> {
                 trampoline: layout.symbol(patch, redirect.trampoline, base, bias),
             })
         });
-        let table = Table { image: self.image.name.clone(), functions: functions.collect() };
+        // Named as the patch names it: the file may be renamed or replaced before the record is needed again.
+        let table = Table { image: patch.target.name.clone(), functions: functions.collect() };
         let bytes = serde_json::to_vec(&table).unwrap_or_default();
         (table, bytes)
     }
@@ -309,7 +308,7 @@ impl Application<'_> {
     }
 
     /// Makes sure that a payload which an earlier apply left is the one that this patch makes.
-    fn verify_existing(&self, record: Record) -> Result<Record> {
+    fn verify_existing(&self, record: Record, dry_run: bool) -> Result<Record> {
         let (layout, table_len) = self.layout();
         let base = record.header.executable.start;
         let damaged = |what: &str| LoaderError::DamagedRecord {
@@ -324,13 +323,17 @@ impl Application<'_> {
             return Err(damaged("it does not describe this patch"));
         }
         let gate = record.header.gate;
+        let reloaded = Presence::of(&record, &self.target)?.reloaded;
         let sections = self.loaded.patch.sections.iter().zip(&prepared.layout.sections);
         for ((section, offset), mut bytes) in sections.zip(prepared.contents) {
-            // Variables keep the values that they have.
+            let address = base.plus(*offset);
             if section.kind == SectionKind::Data {
+                // Variables keep the values that they have, unless those of the image itself begin anew too.
+                if reloaded && !dry_run {
+                    self.target.memory.write(address, &bytes)?;
+                }
                 continue;
             }
-            let address = base.plus(*offset);
             let mut found = self.target.memory.read_vec(address, bytes.len() as u64)?;
             if AddressRange::sized(address, bytes.len() as u64).contains(gate) {
                 let at = (gate.0 - address.0) as usize;

@@ -2,7 +2,7 @@
 
 use crate::address::RuntimeAddr;
 use nix::unistd::Pid;
-use patchfile::{BuildId, PatchFileError, PatchId};
+use patchfile::{BuildId, PatchFileError};
 use std::io;
 
 /// Result of loader operations.
@@ -29,8 +29,16 @@ pub enum LoaderError {
     #[error("There is no process {0}")]
     NoProcess(Pid),
     /// The process ended while it was worked on.
-    #[error("Process {0} ended")]
+    #[error("Process {0} has ended")]
     ProcessEnded(Pid),
+    /// The first thread has ended, others live on: what proc tells of a process it tells of its first thread.
+    #[error("The first thread of process {0} has ended: its memory cannot be looked at")]
+    LeaderEnded(Pid),
+    /// The process executed another program while it was worked on (execve(2)).
+    #[error(
+        "Process {0} runs another program now, its memory is gone; if that one has the image too, apply again"
+    )]
+    AnotherProgram(Pid),
     /// The number belongs to a thread that does not lead its process.
     #[error("{tid} is a thread of process {pid}; give the process")]
     NotAProcess {
@@ -197,17 +205,15 @@ pub enum LoaderError {
         what: String,
     },
     /// No patch has this ID.
-    #[error("\"{0}\" is neither a patch ID (hex digits) nor a patch file")]
+    #[error("\"{0}\" is neither a patch ID (8 to 64 hex digits) nor a patch file")]
     BadPatchName(String),
     /// An ID prefix fits several patches.
-    #[error("ID {prefix} fits several patches of process {pid}: {}", ids(.found))]
+    #[error("ID {prefix} fits several patches: {}; give more digits", .found.join(", "))]
     AmbiguousId {
-        /// The target.
-        pid: Pid,
         /// What was given.
         prefix: String,
-        /// The patches.
-        found: Vec<PatchId>,
+        /// The IDs of the patches.
+        found: Vec<String>,
     },
     /// The user asked to stop.
     #[error("Interrupted by a signal before process {0} was changed")]
@@ -270,6 +276,7 @@ impl LoaderError {
             | E::Locked(_)
             | E::NoInjectionThread { transient: true, .. } => Severity::Busy,
             E::KernelThread(_)
+            | E::LeaderEnded(_)
             | E::Traced { .. }
             | E::WrongBuild { .. }
             | E::SeveralImages { .. }
@@ -283,10 +290,9 @@ impl LoaderError {
             | E::NoSlack(_)
             | E::SharedMemory { .. }
             | E::DamagedRecord { .. }
-            | E::ForeignRedirect { .. } => Severity::Refused,
-            E::BadPatchName(_) | E::AmbiguousId { .. } | E::PatchFile { .. } | E::Read { .. } => {
-                Severity::Input
-            }
+            | E::ForeignRedirect { .. }
+            | E::AmbiguousId { .. } => Severity::Refused,
+            E::BadPatchName(_) | E::PatchFile { .. } | E::Read { .. } => Severity::Input,
             _ => Severity::Failed,
         }
     }
@@ -308,8 +314,4 @@ fn found_list(name: &str, found: &[BuildId]) -> String {
         let list: Vec<String> = found.iter().map(BuildId::to_string).collect();
         format!("; its {name} is {}", list.join(", "))
     }
-}
-
-fn ids(found: &[PatchId]) -> String {
-    found.iter().map(PatchId::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -14,7 +14,7 @@ use crate::restart::{self, Call, Repairs};
 use crate::sigframe;
 use crate::slack::Slack;
 use crate::sys::{self, Resume, Ticker, Wait};
-use crate::threads::{abandon, interrupt, seize};
+use crate::threads::{TICK, abandon, detach, interrupt, seize};
 use libc::user_regs_struct;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
@@ -76,8 +76,11 @@ impl Injector<'_> {
         loop {
             transient = false;
             let mut asleep = Vec::new();
-            for tid in self.candidates() {
-                match self.try_thread(tid, mapping, calls, mark, None)? {
+            let candidates = self.candidates();
+            let ticker = Ticker::start(TICK, candidates.clone())
+                .map_err(|error| LoaderError::system(pid, "starting a timer", error))?;
+            for tid in candidates {
+                match self.try_thread(tid, mapping, calls, mark, None, &ticker)? {
                     Ok(stopped) => return Ok(stopped),
                     Err(Unfit::Never(why)) => reason = format!("thread {tid} {why}"),
                     Err(Unfit::Now(why)) => {
@@ -90,7 +93,7 @@ impl Injector<'_> {
             for tid in asleep {
                 transient = true;
                 reason = format!("thread {tid} sleeps in a system call and does not come out of it");
-                if let Ok(stopped) = self.try_thread(tid, mapping, calls, mark, Some(SLICE))? {
+                if let Ok(stopped) = self.try_thread(tid, mapping, calls, mark, Some(SLICE), &ticker)? {
                     return Ok(stopped);
                 }
             }
@@ -109,8 +112,10 @@ impl Injector<'_> {
             None | Some(crate::process::BlockedCall { number: -1, .. }) => 0,
             // Restarted by the kernel, not to be seen from outside.
             Some(call) if [libc::SYS_futex, libc::SYS_read, libc::SYS_ppoll].contains(&call.number) => 1,
-            // Returns EINTR.
-            Some(call) if call.number == libc::SYS_ioctl => 3,
+            // Returns EINTR, which nothing repairs.
+            Some(call) if call.number == libc::SYS_ioctl => 4,
+            // Made again by the loader, with a timeout that starts again.
+            Some(call) if restart::is_made_again(call.number) => 3,
             Some(_) => 2,
         });
         tids
@@ -125,15 +130,16 @@ impl Injector<'_> {
         calls: &[SystemCall],
         mark: &dyn Fn() -> Result<()>,
         patience: Option<Duration>,
+        ticker: &Ticker,
     ) -> Result<std::result::Result<Duration, Unfit>> {
         if let Err(unfit) = self.vet(tid) {
             return Ok(Err(unfit));
         }
-        if !seize(self.process, tid, ptrace::Options::PTRACE_O_TRACESYSGOOD)? {
+        if !seize(self.process, tid, ptrace::Options::PTRACE_O_TRACESYSGOOD, ticker)? {
             return Ok(Err(Unfit::Now("has ended".to_owned())));
         }
         let begin = Instant::now();
-        let stop = match interrupt(tid) {
+        let stop = match interrupt(tid, ticker) {
             Ok(Some(stop)) => stop,
             Ok(None) => return Ok(Err(Unfit::Now("has ended".to_owned()))),
             Err(_) => {
@@ -141,7 +147,7 @@ impl Injector<'_> {
                 return Ok(Err(Unfit::Now("does not stop".to_owned())));
             }
         };
-        let mut held = HeldThread { tid, signal: 0, restore: None };
+        let mut held = HeldThread { tid, signal: 0, restore: None, ticker };
         if stop.1 != libc::PTRACE_EVENT_STOP {
             held.signal = if stop.1 == 0 { stop.0 } else { 0 };
             return Ok(Err(Unfit::Now("receives a signal".to_owned())));
@@ -150,7 +156,7 @@ impl Injector<'_> {
         let mut repairs = Repairs::default();
         let mut read = || {
             repairs
-                .read_and_repair(tid, self.memory)
+                .read_and_repair(tid, self.process, self.memory)
                 .map_err(|errno| failed("reading registers", errno.into()))
         };
         let mut regs = read()?;
@@ -176,6 +182,10 @@ impl Injector<'_> {
 
         // From here on something of the loader's is in the target: the marker first.
         self.slack.occupy(self.memory, mapping)?;
+        if !self.slack.is_reached(self.memory) {
+            self.slack.vacate(self.memory)?;
+            return Err(LoaderError::AnotherProgram(self.process.pid()));
+        }
         let outcome = self.memory.write(frame.address, &frame.bytes).and_then(|()| {
             held.restore = Some((regs, mask));
             self.make_calls(&held, calls, frame.stack_pointer)
@@ -239,7 +249,7 @@ impl Injector<'_> {
             .is_some_and(|area| self.memory.read_u64(RuntimeAddr(area + RSEQ_CS)).is_ok_and(|cs| cs != 0))
     }
 
-    fn make_calls(&self, held: &HeldThread, calls: &[SystemCall], stack_pointer: u64) -> Result<()> {
+    fn make_calls(&self, held: &HeldThread<'_>, calls: &[SystemCall], stack_pointer: u64) -> Result<()> {
         let tid = held.tid;
         let failed = |what, error: io::Error| LoaderError::system(tid, what, error);
         for (index, call) in calls.iter().enumerate() {
@@ -286,19 +296,20 @@ impl Injector<'_> {
 }
 
 /// A stopped thread that is let go when this is dropped, restored if need be.
-struct HeldThread {
+struct HeldThread<'a> {
     tid: Pid,
     /// Signal to deliver.
     signal: i32,
     /// Registers and signal mask to put back.
     restore: Option<(user_regs_struct, u64)>,
+    /// Ends waits, for the clock to be looked at.
+    ticker: &'a Ticker,
 }
 
-impl HeldThread {
+impl HeldThread<'_> {
     /// Runs up to the next system call stop. With all signals blocked only SIGSTOP and SIGKILL interfere.
     fn run_to_syscall_stop(&self, deadline: Instant) -> io::Result<()> {
         let mut signal = 0;
-        let _ticker = Ticker::start(Duration::from_millis(10))?;
         loop {
             sys::resume(self.tid, Resume::ToSystemCall, signal)?;
             match self.next_stop(deadline)? {
@@ -324,7 +335,6 @@ impl HeldThread {
     /// Lets a thread that sleeps in a system call go on, and stops it where that call ends by itself.
     fn run_to_end_of_call(&mut self, patience: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + patience;
-        let ticker = Ticker::start(Duration::from_millis(10))?;
         let mut entered = false;
         loop {
             sys::resume(self.tid, Resume::ToSystemCall, 0)?;
@@ -340,8 +350,7 @@ impl HeldThread {
                 Err(error) => return Err(error),
             }
         }
-        drop(ticker);
-        if let Some((signal, 0)) = interrupt(self.tid)?
+        if let Some((signal, 0)) = interrupt(self.tid, self.ticker)?
             && signal != SYSCALL_STOP
         {
             self.signal = signal;
@@ -369,11 +378,11 @@ impl HeldThread {
     }
 }
 
-impl Drop for HeldThread {
+impl Drop for HeldThread<'_> {
     fn drop(&mut self) {
         if self.put_back().is_err() {
             // The thread is gone, or its frame leads it home.
         }
-        let _ = sys::resume(self.tid, Resume::Detach, self.signal);
+        detach(self.tid, self.signal);
     }
 }

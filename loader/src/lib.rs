@@ -27,6 +27,7 @@ pub mod memory;
 pub mod parked;
 pub mod payload;
 pub mod place;
+pub mod presence;
 pub mod process;
 pub mod quiesce;
 pub mod record;

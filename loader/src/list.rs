@@ -1,7 +1,8 @@
 //! What is applied where, read from the processes themselves.
 
 use crate::error::Result;
-use crate::record::{Record, RegionState};
+use crate::presence::{Presence, image_of};
+use crate::record::Record;
 use crate::redirect::PatchState;
 use crate::report::{ListReport, ListedPatch, ListedProcess};
 use crate::sharers::all_pids;
@@ -10,18 +11,15 @@ use crate::target::Target;
 /// The patches of one process.
 pub fn patches(target: &Target) -> Result<Vec<ListedPatch>> {
     let mut patches = Vec::new();
-    for header in target.regions() {
-        if header.state != RegionState::Filled {
-            continue;
-        }
+    for header in target.filled_regions() {
         let table = header.read_table(&target.memory, target.process.pid())?;
         let record = Record { header, table };
-        // Text that cannot be read is gone, with the redirects in it.
-        let state = record.redirects().state(&target.memory).unwrap_or(PatchState::Interrupted);
-        let image = target.images.iter().find(|image| image.bias == record.header.bias);
-        let path = image.and_then(|image| image.path.as_ref());
+        // Text that cannot be read is neither as before nor as it should be.
+        let unknown = Presence { state: PatchState::Interrupted, unloaded: false, reloaded: false };
+        let presence = Presence::of(&record, target).unwrap_or(unknown);
+        let path = image_of(&record.header, target).and_then(|image| image.path.as_ref());
         let image = path.map_or(record.table.image.clone(), |path| path.display().to_string());
-        patches.push(ListedPatch::new(&record, image, state));
+        patches.push(ListedPatch::new(&record, image, presence));
     }
     Ok(patches)
 }
@@ -35,7 +33,8 @@ fn may_have_patches(target: &crate::maps::MemoryMap) -> bool {
 pub fn list_process(pid: i32) -> Result<ListedProcess> {
     let target = Target::open(pid)?;
     let exe = target.process.exe().map_or_else(String::new, |exe| exe.display().to_string());
-    Ok(ListedProcess { pid, exe, patches: patches(&target)? })
+    let patches = patches(&target).map_err(|error| target.explain(error))?;
+    Ok(ListedProcess { pid, exe, patches })
 }
 
 /// The processes that hold patches, or the given one.

@@ -21,7 +21,7 @@ const MAX_PIECES: usize = 1024;
 #[derive(Debug)]
 pub struct RemoteMemory {
     file: File,
-    pid: Pid,
+    process: Process,
 }
 
 impl RemoteMemory {
@@ -38,7 +38,13 @@ impl RemoteMemory {
     fn open_with(process: &Process, flags: OFlag) -> Result<Self> {
         let file =
             process.open_file("mem", flags).map_err(|error| process.explain("opening memory", error))?;
-        Ok(RemoteMemory { file, pid: process.pid() })
+        Ok(RemoteMemory { file, process: process.clone() })
+    }
+
+    /// True if no process has this memory any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        // Only then nothing is read without an error, whatever the address (fs/proc/base.c, mem_rw).
+        matches!(self.file.read_at(&mut [0], PAGE), Ok(0))
     }
 
     /// Fills `buffer` from `address` on.
@@ -81,7 +87,7 @@ impl RemoteMemory {
     /// Fills as much of `buffer` as is readable from `address` on, by one process_vm_readv(2).
     pub fn read_available(&self, address: RuntimeAddr, buffer: &mut [u8]) -> Result<usize> {
         let remote = [RemoteIoVec { base: address.0 as usize, len: buffer.len() }];
-        match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &remote) {
+        match process_vm_readv(self.pid(), &mut [IoSliceMut::new(buffer)], &remote) {
             Ok(count) => Ok(count),
             Err(Errno::EFAULT) => Ok(0),
             Err(errno) => Err(self.error("read", address, errno.into())),
@@ -99,7 +105,7 @@ impl RemoteMemory {
             let start = buffer.len();
             buffer.resize(start + remote.iter().map(|piece| piece.len).sum::<usize>(), 0);
             let wanted = buffer.len() - start;
-            match process_vm_readv(self.pid, &mut [IoSliceMut::new(&mut buffer[start..])], &remote) {
+            match process_vm_readv(self.pid(), &mut [IoSliceMut::new(&mut buffer[start..])], &remote) {
                 Ok(read) if read == wanted => {}
                 Ok(_) | Err(Errno::EFAULT) => return Ok(false),
                 Err(errno) => {
@@ -123,10 +129,16 @@ impl RemoteMemory {
         Err(self.error("read", address, Errno::EFAULT.into()))
     }
 
+    fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
     fn error(&self, what: &'static str, address: RuntimeAddr, source: io::Error) -> LoaderError {
-        match source.raw_os_error() {
-            Some(libc::ESRCH) => LoaderError::ProcessEnded(self.pid),
-            _ => LoaderError::Memory { pid: self.pid, what, address, source },
+        // Nothing at all is read or written once the memory is gone; what is not mapped gives an error number.
+        let nothing = matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero);
+        if nothing || source.raw_os_error() == Some(libc::ESRCH) {
+            return self.process.without_memory();
         }
+        LoaderError::Memory { pid: self.pid(), what, address, source }
     }
 }

@@ -9,19 +9,26 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// `PF_USER_WORKER` of the kernel's `include/linux/sched.h`: a kernel-made task of the process (vhost,
 /// io_uring, KVM's page recovery) which never runs user code.
 const PF_USER_WORKER: u64 = 0x4000;
 /// `PF_IO_WORKER`, which older kernels set instead.
 const PF_IO_WORKER: u64 = 0x10;
+/// `PF_KTHREAD`: a thread of the kernel's own, in no user process.
+const PF_KTHREAD: u64 = 0x20_0000;
+/// How long a process that lost its memory may take until it shows what became of it.
+const DYING: Duration = Duration::from_millis(100);
 
 /// A process, known by an open `/proc/PID` directory: once the process is gone, every file in it is gone too,
 /// even if another process gets the number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Process {
     pid: Pid,
-    directory: OwnedFd,
+    directory: Arc<OwnedFd>,
 }
 
 /// What the loader needs from `/proc/PID/task/TID/stat`.
@@ -31,6 +38,8 @@ pub struct TaskStat {
     pub state: u8,
     /// The task is a user worker: it runs in the kernel only.
     pub user_worker: bool,
+    /// The task is a thread of the kernel's own.
+    pub kernel_thread: bool,
     /// When it was started, in clock ticks since boot.
     pub start_time: u64,
     /// Where the first thread's stack begins; above it are arguments and environment. 0 if hidden.
@@ -59,7 +68,7 @@ impl Process {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = nix::fcntl::open(format!("/proc/{pid}").as_str(), flags, Mode::empty())
             .map_err(|_| LoaderError::NoProcess(pid))?;
-        let process = Process { pid, directory };
+        let process = Process { pid, directory: Arc::new(directory) };
         let status = process.task_status(pid).map_err(|error| process.explain("reading status", error))?;
         if status.tgid != pid.as_raw() {
             return Err(LoaderError::NotAProcess { tid: pid, pid: Pid::from_raw(status.tgid) });
@@ -109,20 +118,49 @@ impl Process {
         let map = file.read().map_err(|error| self.explain("reading maps", error))?;
         let map = MemoryMap::parse(map.to_vec());
         if map.iter().next().is_none() {
-            // Only a kernel thread or a dying process has no memory.
-            let ended = self.task_stat(self.pid).map_or(true, |stat| matches!(stat.state, b'Z' | b'X'));
-            return Err(if ended {
-                LoaderError::ProcessEnded(self.pid)
-            } else {
-                LoaderError::KernelThread(self.pid)
-            });
+            return Err(self.without_memory());
         }
         Ok(map)
+    }
+
+    /// Tells why the process does not have the memory any more that it was opened with.
+    pub(crate) fn without_memory(&self) -> LoaderError {
+        let ended = |stat: &TaskStat| matches!(stat.state, b'Z' | b'X');
+        let deadline = Instant::now() + DYING;
+        loop {
+            let Ok(leader) = self.task_stat(self.pid) else { return LoaderError::ProcessEnded(self.pid) };
+            if leader.kernel_thread {
+                return LoaderError::KernelThread(self.pid);
+            }
+            // Opened anew, the list is that of the program which runs now. A process that ends has none.
+            if self.read_file("maps").is_ok_and(|maps| !maps.is_empty()) {
+                return LoaderError::AnotherProgram(self.pid);
+            }
+            let tasks = self.tasks().unwrap_or_default();
+            let others = tasks.into_iter().any(|tid| self.task_stat(tid).is_ok_and(|stat| !ended(&stat)));
+            if ended(&leader) && !others {
+                return LoaderError::ProcessEnded(self.pid);
+            }
+            if Instant::now() >= deadline {
+                return if ended(&leader) {
+                    LoaderError::LeaderEnded(self.pid)
+                } else {
+                    LoaderError::ProcessEnded(self.pid)
+                };
+            }
+            sleep(Duration::from_millis(1));
+        }
     }
 
     /// Path of the executable, as seen from the process.
     pub fn exe(&self) -> Option<PathBuf> {
         nix::fcntl::readlinkat(&self.directory, "exe").ok().map(PathBuf::from)
+    }
+
+    /// True if a task has a socket open under this number.
+    pub fn is_socket(&self, tid: Pid, descriptor: i32) -> bool {
+        nix::fcntl::readlinkat(&self.directory, format!("task/{tid}/fd/{descriptor}").as_str())
+            .is_ok_and(|name| name.as_encoded_bytes().starts_with(b"socket:"))
     }
 
     /// The tasks of the process at this moment, user workers included.
@@ -207,6 +245,7 @@ fn parse_stat(text: &[u8]) -> Option<TaskStat> {
     Some(TaskStat {
         state: *field(3)?.as_bytes().first()?,
         user_worker: flags & (PF_USER_WORKER | PF_IO_WORKER) != 0,
+        kernel_thread: flags & PF_KTHREAD != 0,
         start_time: field(22)?.parse().ok()?,
         start_stack: field(28).and_then(|text| text.parse().ok()).unwrap_or(0),
         start_brk: field(47).and_then(|text| text.parse().ok()).unwrap_or(0),
@@ -239,7 +278,7 @@ mod tests {
         let tasks = process.tasks().unwrap();
         assert!(tasks.contains(&nix::unistd::gettid()));
         let stat = process.task_stat(nix::unistd::gettid()).unwrap();
-        assert!(!stat.user_worker && stat.start_time > 0);
+        assert!(!stat.user_worker && !stat.kernel_thread && stat.start_time > 0);
         assert_eq!(process.task_status(process.pid()).unwrap().tgid, process.pid().as_raw());
         assert!(process.memory_map().unwrap().iter().count() > 5);
     }
@@ -255,7 +294,7 @@ mod tests {
     fn user_worker_with_odd_name() {
         let text = b"7 (a) b (c) S 1 7 7 0 -1 16384 0 0 0 0 0 0 0 0 20 0 2 0 4711 0 0";
         let stat = parse_stat(text).unwrap();
-        assert!(stat.user_worker);
+        assert!(stat.user_worker && !stat.kernel_thread);
         assert_eq!((stat.state, stat.start_time, stat.start_brk), (b'S', 4711, 0));
     }
 }

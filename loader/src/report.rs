@@ -1,6 +1,7 @@
 //! What commands report: the JSON documents of the command-line contract, and their lines for people.
 
 use crate::error::{LoaderError, Severity};
+use crate::presence::Presence;
 use crate::record::Record;
 use crate::redirect::PatchState;
 use crate::transition::Pause;
@@ -57,6 +58,9 @@ pub struct OperationResult {
     pub outcome: Outcome,
     /// Why not, in one line.
     pub reason: Option<String>,
+    /// Nothing was changed, it was only tried out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// How many threads were stopped.
     pub threads: usize,
     /// How many functions were redirected or restored.
@@ -91,6 +95,7 @@ impl OperationResult {
             pid,
             outcome,
             reason: None,
+            dry_run: false,
             threads: effort.pause.stop.threads,
             functions: effort.functions,
             stop_us_total: effort.pause.stop.total.as_micros() as u64,
@@ -118,7 +123,11 @@ impl fmt::Display for OperationResult {
         write!(f, "process {}: ", self.pid)?;
         match (self.outcome, &self.reason) {
             (Outcome::Applied | Outcome::Reverted, _) => {
-                let done = if self.outcome == Outcome::Applied { "applied" } else { "reverted" };
+                let done = match self.outcome {
+                    Outcome::Applied if self.dry_run => "would apply",
+                    Outcome::Applied => "applied",
+                    _ => "reverted",
+                };
                 let plural = |count: usize| if count == 1 { "" } else { "s" };
                 write!(f, "{done}, {} function{}", self.functions, plural(self.functions))?;
                 if self.attempts > 0 {
@@ -174,13 +183,16 @@ pub struct ListedPatch {
     pub state: PatchState,
     /// The functions.
     pub functions: Vec<ListedFunction>,
-    /// When it was applied last, RFC 3339; None if it never was.
+    /// When it was applied last, RFC 3339; None if it never was: then only its payload is there.
     pub applied_at: Option<String>,
+    /// Its image was unloaded from the process since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unloaded: bool,
 }
 
 impl ListedPatch {
     /// The entry for a record.
-    pub fn new(record: &Record, image: String, state: PatchState) -> Self {
+    pub fn new(record: &Record, image: String, presence: Presence) -> Self {
         let header = &record.header;
         let functions = record.table.functions.iter().map(|function| ListedFunction {
             name: function.name.clone(),
@@ -191,9 +203,10 @@ impl ListedPatch {
             id: header.patch.to_string(),
             image,
             build_id: header.build_id.to_string(),
-            state,
+            state: presence.state,
             functions: functions.collect(),
             applied_at: (header.applied_at != 0).then(|| rfc3339(header.applied_at)),
+            unloaded: presence.unloaded,
         }
     }
 }

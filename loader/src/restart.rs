@@ -11,6 +11,7 @@
 
 use crate::address::RuntimeAddr;
 use crate::memory::RemoteMemory;
+use crate::process::Process;
 use libc::user_regs_struct;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
@@ -31,9 +32,21 @@ const RESTARTABLE: &[libc::c_long] = &[
     libc::SYS_recvmmsg,
     libc::SYS_sendto,
     libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
     libc::SYS_accept,
     libc::SYS_accept4,
 ];
+
+/// Calls that may be made again after EINTR if they are on a socket: with a timeout on it, net/core/sock.c
+/// answers so, and only if no byte was moved. On other files the answer may come from a server that has begun
+/// with the work (FUSE).
+const RESTARTABLE_ON_SOCKETS: &[libc::c_long] =
+    &[libc::SYS_read, libc::SYS_readv, libc::SYS_write, libc::SYS_writev];
+
+/// True if the loader makes system call `number` again after a stop.
+pub(crate) fn is_made_again(number: libc::c_long) -> bool {
+    RESTARTABLE.contains(&number)
+}
 
 /// The kernel's answer for a call whose rest is kept in the task's restart block
 /// (`ERESTART_RESTARTBLOCK` of include/linux/errno.h).
@@ -100,10 +113,19 @@ impl Repairs {
     pub(crate) fn read_and_repair(
         &mut self,
         tid: Pid,
+        process: &Process,
         memory: &RemoteMemory,
     ) -> nix::Result<user_regs_struct> {
         let mut regs = ptrace::getregs(tid)?;
-        if call_state(&regs) == Call::Interrupted && self.made_by_syscall(&regs, memory) {
+        let may_be_repeated = match call_state(&regs) {
+            Call::Interrupted => true,
+            Call::MustReturn => {
+                RESTARTABLE_ON_SOCKETS.contains(&(regs.orig_rax as i64))
+                    && process.is_socket(tid, regs.rdi as i32)
+            }
+            _ => false,
+        };
+        if may_be_repeated && self.made_by_syscall(&regs, memory) {
             regs.rax = RESTART_UNLESS_HANDLER as u64;
             ptrace::setregs(tid, regs)?;
         }

@@ -55,6 +55,13 @@ impl Slack {
         memory.write_at_once(self.address, &slot)
     }
 
+    /// True if the process itself has the code in its memory: after execve(2) `memory` is still the one from
+    /// before, which a parent may run in (vfork(2)).
+    pub(crate) fn is_reached(self, memory: &RemoteMemory) -> bool {
+        let mut found = [0; CODE.len()];
+        memory.read_available(self.code(), &mut found).is_ok() && found == CODE
+    }
+
     /// Puts the zeros back.
     pub(crate) fn vacate(self, memory: &RemoteMemory) -> Result<()> {
         memory.write_at_once(self.address, &[0; SLOT_LEN])

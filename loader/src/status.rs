@@ -1,6 +1,7 @@
 //! The virtual machine monitors of a host, with their builds and patches.
 
 use crate::error::Result;
+use crate::image::Image;
 use crate::list;
 use crate::process::Process;
 use crate::report::{ProcessStatus, StatusReport};
@@ -23,7 +24,11 @@ pub fn status() -> StatusReport {
 fn process_status(pid: i32, vmm: bool) -> Result<ProcessStatus> {
     let target = Target::open(pid)?;
     let exe = target.process.exe();
-    let image = target.images.iter().find(|image| image.path.is_some() && image.path == exe);
+    // The mappings' paths stand without the kernel's mark of a file that was removed or replaced.
+    let path = exe.as_ref().map(|exe| exe.to_string_lossy().trim_end_matches(" (deleted)").to_owned());
+    let is_exe =
+        |image: &&Image| image.path.as_ref().map(|path| path.to_string_lossy()).as_deref() == path.as_deref();
+    let image = target.images.iter().filter(|image| image.path.is_some()).find(is_exe);
     let build_id = image.and_then(|image| image.build_id.as_ref()).map(ToString::to_string);
     let patches = list::patches(&target)?;
     let exe = exe.map_or_else(String::new, |exe| exe.display().to_string());

@@ -3,6 +3,7 @@
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
+use std::cell::Cell;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,17 +155,30 @@ pub(crate) fn shares_memory(one: Pid, other: Pid) -> io::Result<bool> {
     Ok(Errno::result(result)? == 0)
 }
 
-/// While it lives, blocking waits of the calling thread end at least once per period.
+/// While it lives, blocking system calls of the calling thread are interrupted once per period, and those of
+/// its tracees in a list that have ended are taken note of.
 ///
-/// A timer that repeats, so that a tick which falls between two waits does no harm.
+/// A timer that repeats, so that a tick which falls between two waits does no harm. The taking note is for
+/// execve(2) in the target: it waits for the tracer to see its killed sibling threads end, and holds the lock
+/// (`cred_guard_mutex`) that PTRACE_SEIZE of the next thread sleeps for. The tick comes through there.
 pub(crate) struct Ticker {
     timer: libc::timer_t,
+    /// What the handler looks at.
+    watched: Box<[Pid]>,
+    /// What it looked at before.
+    outer: *const [Pid],
 }
 
+thread_local! {
+    /// The list of the youngest ticker. Without a destructor, so that a signal handler may read it.
+    static WATCHED: Cell<*const [Pid]> = const { Cell::new(NOBODY) };
+}
+const NOBODY: *const [Pid] = ptr::slice_from_raw_parts(ptr::null(), 0);
+
 impl Ticker {
-    /// Starts ticking.
-    pub(crate) fn start(period: Duration) -> io::Result<Self> {
-        install_handler(libc::SIGALRM, ignore_signal)?;
+    /// Starts ticking. `watched` are threads that are traced, or about to be.
+    pub(crate) fn start(period: Duration, watched: Vec<Pid>) -> io::Result<Self> {
+        install_handler(libc::SIGALRM, reap_watched)?;
         // SAFETY: sigevent is plain data for which zero bytes are valid.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -174,7 +188,9 @@ impl Ticker {
         // SAFETY: both pointers are valid for the call.
         let result = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
         Errno::result(result)?;
-        let ticker = Ticker { timer };
+        let watched = watched.into_boxed_slice();
+        let outer = WATCHED.replace(&raw const *watched);
+        let ticker = Ticker { timer, watched, outer };
         let interval = libc::timespec {
             tv_sec: period.as_secs() as libc::time_t,
             tv_nsec: libc::c_long::from(period.subsec_nanos() as i32),
@@ -191,6 +207,8 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         // SAFETY: the timer was created by `start` and is deleted once.
         unsafe { libc::timer_delete(self.timer) };
+        debug_assert_eq!(WATCHED.get(), &raw const *self.watched, "tickers are nested");
+        WATCHED.set(self.outer);
     }
 }
 
@@ -246,6 +264,28 @@ pub(crate) fn cancelled() -> bool {
 
 extern "C" fn ignore_signal(_: libc::c_int) {}
 
+/// Takes the exit status of each watched tracee that has ended. Later waits for it say that there is no such
+/// child. Stops are left for the waits that expect them: waitid(2) tells of them whatever it is asked for.
+extern "C" fn reap_watched(_: libc::c_int) {
+    let errno = Errno::last_raw();
+    // SAFETY: the list belongs to a ticker of this thread, which takes it back before it goes.
+    let watched = if WATCHED.get().is_null() { &[] } else { unsafe { &*WATCHED.get() } };
+    for tid in watched {
+        let look = |flags| {
+            // SAFETY: siginfo_t is plain data for which zero bytes are valid.
+            let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+            let flags = flags | libc::WEXITED | libc::WNOHANG | libc::__WALL;
+            // SAFETY: `info` is a valid place for the result; waitid(2) is async-signal-safe.
+            unsafe { libc::waitid(libc::P_PID, tid.as_raw() as libc::id_t, &raw mut info, flags) };
+            info.si_code
+        };
+        if [libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED].contains(&look(libc::WNOWAIT)) {
+            look(0);
+        }
+    }
+    Errno::set_raw(errno);
+}
+
 extern "C" fn note_cancellation(_: libc::c_int) {
     CANCELLED.store(true, Ordering::Relaxed);
 }
@@ -255,7 +295,7 @@ fn install_handler(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> 
     // SAFETY: sigaction is plain data for which zero bytes are valid (no flags, empty mask).
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as *const () as usize;
-    // SAFETY: the handlers above only touch an atomic, which is async-signal-safe.
+    // SAFETY: the handlers above do nothing that is not async-signal-safe (signal-safety(7)).
     let result = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     Errno::result(result)?;
     Ok(())

@@ -11,9 +11,11 @@ use crate::process::Process;
 use crate::record::{self, Header, RegionState};
 use crate::slack::{self, Slack};
 use crate::threads::{TaskKinds, ThreadStop, is_ending};
-use patchfile::PatchId;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+/// How long after the end of one of its threads a process may take to end.
+const THREADS_END: Duration = Duration::from_millis(200);
 
 /// A process that this loader may change.
 pub struct Target {
@@ -38,21 +40,46 @@ impl Target {
         Ok(Target { process, memory, map, images, _lock: None })
     }
 
+    /// Opens a process to find out whether it could be changed now.
+    pub fn open_untraced(pid: i32) -> Result<Self> {
+        let target = Self::open(pid)?;
+        refuse_traced(&target.process)?;
+        Ok(target)
+    }
+
     /// Opens a process to change it: takes the lock, and cleans up behind an interrupted loader.
     pub fn open_locked(pid: i32, deadline: Instant) -> Result<Self> {
         let process = Process::open(pid)?;
         let lock = TargetLock::take(&process, deadline)?;
         let map = process.memory_map()?;
-        let status =
-            process.task_status(process.pid()).map_err(|error| process.explain("reading status", error))?;
-        if status.tracer != 0 && !is_ending(status.tracer) {
-            return Err(LoaderError::Traced { pid: process.pid(), tracer: status.tracer });
-        }
+        refuse_traced(&process)?;
         let memory = RemoteMemory::open_writable(&process)?;
         let images = Image::all(&map, &memory);
         let mut target = Target { process, memory, map, images, _lock: Some(lock) };
-        target.clean_slack(deadline)?;
+        target.clean_slack(deadline).map_err(|error| target.explain(error))?;
         Ok(target)
+    }
+
+    /// The reason behind an error, if the process ended or executed another program meanwhile: that shows in
+    /// many ways, as a thread that is gone or as bytes that are others.
+    pub(crate) fn explain(&self, error: LoaderError) -> LoaderError {
+        let pid = self.process.pid();
+        let thread = match &error {
+            LoaderError::ProcessEnded(ended) if *ended != pid => Some(*ended),
+            _ => None,
+        };
+        // A killed thread is gone a little earlier than its process.
+        let deadline = Instant::now() + THREADS_END;
+        while thread.is_some() && !self.memory.is_gone() && Instant::now() < deadline {
+            sleep(Duration::from_millis(1));
+        }
+        match (self.memory.is_gone(), thread) {
+            (true, _) => self.process.without_memory(),
+            (false, Some(tid)) => {
+                LoaderError::Busy { pid, reason: format!("thread {tid} ended while it was looked at") }
+            }
+            (false, None) => error,
+        }
     }
 
     /// All regions of loaders in the process.
@@ -60,10 +87,9 @@ impl Target {
         record::find_all(&self.map, &self.memory)
     }
 
-    /// The region that holds a patch.
-    pub fn region_of(&self, patch: PatchId) -> Option<Header> {
-        let mut regions = self.regions().into_iter();
-        regions.find(|region| region.state == RegionState::Filled && region.patch == patch)
+    /// The regions that hold patches.
+    pub fn filled_regions(&self) -> impl Iterator<Item = Header> {
+        self.regions().into_iter().filter(|region| region.state == RegionState::Filled)
     }
 
     /// Reads the mappings again.
@@ -161,6 +187,19 @@ impl Target {
             sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// A debugger or another tracer is in the way of a stop; found out before anything is changed.
+fn refuse_traced(process: &Process) -> Result<()> {
+    for tid in process.tasks().map_err(|error| process.explain("listing threads", error))? {
+        // A thread that has ended meanwhile is not traced.
+        let tracer = process.task_status(tid).map_or(0, |status| status.tracer);
+        // This very thread is the tracer where an earlier attempt gave up waiting.
+        if tracer != 0 && tracer != nix::unistd::gettid().as_raw() && !is_ending(tracer) {
+            return Err(LoaderError::Traced { pid: process.pid(), tracer });
+        }
+    }
+    Ok(())
 }
 
 fn mmap(range: AddressRange, protection: i32, placement: i32) -> SystemCall {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// 1) does not stop, and the others must not wait for it.
 const STOP_PATIENCE: Duration = Duration::from_millis(100);
 /// How often a wait looks at the clock.
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// What a task is to the loader; found out before the stop, since it costs a file read each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub struct ThreadStop<'a> {
     process: &'a Process,
     memory: &'a RemoteMemory,
     threads: Vec<StoppedThread>,
-    /// Seized, and asked to stop, but not seen stopped.
+    /// Seized, but not seen stopped.
     waited_for: Vec<(Pid, Instant)>,
     begin: Instant,
     repairs: Repairs,
@@ -112,16 +112,17 @@ impl<'a> ThreadStop<'a> {
             _not_send: PhantomData,
         };
         let list = || process.tasks().map_err(|error| process.explain("listing threads", error));
-        let _ticker = Ticker::start(TICK).map_err(|error| process.explain("starting a timer", error))?;
         let mut tids = list()?;
         let mut kernel_only = 0;
         loop {
-            let mut seized = Vec::with_capacity(tids.len());
+            let watched = stop.threads.iter().map(|thread| thread.tid).chain(tids.iter().copied()).collect();
+            let ticker = Ticker::start(TICK, watched)
+                .map_err(|error| process.explain("starting a timer", error))?;
             for tid in tids {
                 if kinds.kind(process, tid) == TaskKind::KernelOnly {
                     kernel_only += 1;
-                } else if seize(process, tid, ptrace::Options::PTRACE_O_TRACECLONE)? {
-                    seized.push(tid);
+                } else if seize(process, tid, ptrace::Options::PTRACE_O_TRACECLONE, &ticker)? {
+                    stop.waited_for.push((tid, Instant::now()));
                 } else {
                     kinds.0.remove(&tid);
                 }
@@ -129,11 +130,12 @@ impl<'a> ThreadStop<'a> {
             if stop.threads.is_empty() {
                 stop.begin = Instant::now();
             }
-            for tid in seized {
-                match ptrace::interrupt(tid) {
-                    Ok(()) => stop.waited_for.push((tid, Instant::now())),
-                    Err(Errno::ESRCH) => reap(tid),
-                    Err(errno) => return Err(LoaderError::system(tid, "interrupting", errno.into())),
+            for (tid, interrupted) in &mut stop.waited_for {
+                *interrupted = Instant::now();
+                match ptrace::interrupt(*tid) {
+                    // The wait says that it is gone.
+                    Ok(()) | Err(Errno::ESRCH) => {}
+                    Err(errno) => return Err(LoaderError::system(*tid, "interrupting", errno.into())),
                 }
             }
             stop.await_all()?;
@@ -186,7 +188,7 @@ impl<'a> ThreadStop<'a> {
                     {
                         self.waited_for.push((Pid::from_raw(child as i32), Instant::now()));
                     }
-                    match self.repairs.read_and_repair(tid, self.memory) {
+                    match self.repairs.read_and_repair(tid, self.process, self.memory) {
                         Ok(regs) => {
                             let signal = if event == 0 { signal } else { 0 };
                             self.threads.push(StoppedThread { tid, regs, signal, interrupted });
@@ -215,7 +217,7 @@ impl<'a> ThreadStop<'a> {
         self.threads.retain(|thread| {
             let ours = listed.contains(&thread.tid);
             if !ours {
-                let_go(thread);
+                detach(thread.tid, thread.signal);
             }
             ours
         });
@@ -224,7 +226,7 @@ impl<'a> ThreadStop<'a> {
     fn release_all(&mut self) -> StopTimes {
         let mut times = StopTimes { threads: self.threads.len(), ..StopTimes::default() };
         for thread in self.threads.drain(..) {
-            let_go(&thread);
+            detach(thread.tid, thread.signal);
             times.max_thread = times.max_thread.max(thread.interrupted.elapsed());
         }
         times.total = self.begin.elapsed();
@@ -241,8 +243,9 @@ impl Drop for ThreadStop<'_> {
     }
 }
 
-/// Seizes one thread. False if it has ended.
-pub(crate) fn seize(process: &Process, tid: Pid, options: ptrace::Options) -> Result<bool> {
+/// Seizes one thread. False if it has ended. The ticker ends what would wait for ever if the target calls
+/// execve(2) and this loader holds one of its threads.
+pub(crate) fn seize(process: &Process, tid: Pid, options: ptrace::Options, _: &Ticker) -> Result<bool> {
     let deadline = Instant::now() + STOP_PATIENCE;
     loop {
         match ptrace::seize(tid, options) {
@@ -280,8 +283,7 @@ pub(crate) fn is_ending(pid: i32) -> bool {
 }
 
 /// Stops one seized thread. None if it ended; an error of kind `TimedOut` if it does not stop.
-pub(crate) fn interrupt(tid: Pid) -> io::Result<Option<(i32, i32)>> {
-    let _ticker = Ticker::start(TICK)?;
+pub(crate) fn interrupt(tid: Pid, _: &Ticker) -> io::Result<Option<(i32, i32)>> {
     match ptrace::interrupt(tid) {
         Ok(()) => {}
         Err(Errno::ESRCH) => {
@@ -301,9 +303,11 @@ pub(crate) fn interrupt(tid: Pid) -> io::Result<Option<(i32, i32)>> {
     }
 }
 
-/// Gives up on a thread that was asked to stop: lets it go if it stops soon. Otherwise it stays seized; the
-/// next attempt or the end of the loader takes care of it.
+/// Gives up on a seized thread: lets it go if it stops soon. Otherwise it stays seized; the next attempt or the
+/// end of the loader takes care of it.
 pub(crate) fn abandon(tid: Pid) {
+    // It may not have been asked yet.
+    let _ = ptrace::interrupt(tid);
     let deadline = Instant::now() + TICK;
     while Instant::now() < deadline {
         match sys::wait(tid, false) {
@@ -317,10 +321,10 @@ pub(crate) fn abandon(tid: Pid) {
     }
 }
 
-/// Detaches, delivering the signal that the stop held up. A thread that was killed needs no detaching.
-fn let_go(thread: &StoppedThread) {
-    if sys::resume(thread.tid, Resume::Detach, thread.signal).is_err() {
-        reap(thread.tid);
+/// Detaches, delivering `signal` unless it is 0. A thread that was killed needs no detaching.
+pub(crate) fn detach(tid: Pid, signal: i32) {
+    if sys::resume(tid, Resume::Detach, signal).is_err() {
+        reap(tid);
     }
 }
 

@@ -29,37 +29,34 @@ fn accepts(victim: &mut Victim, image: &Image) {
     victim.unharmed();
 }
 
-#[test]
-fn function_on_a_stack() {
+/// The target goes into the function and out of it by these commands; in between it is busy.
+#[track_caller]
+fn busy_between(arguments: &[&str], [enter, entered]: [&str; 2], [leave, left]: [&str; 2], expected: &str) {
     let image = image(Link::Pie);
-    let mut victim = Victim::start(image, &["inside"]);
-    assert_eq!(victim.ask("s"), "in");
-    refuses(&mut victim, image, "is inside slow (called from victim-Pie+");
-    assert_eq!(victim.ask("t"), "out");
+    let mut victim = Victim::start(image, arguments);
+    assert_eq!(victim.ask(enter), entered);
+    refuses(&mut victim, image, expected);
+    assert_eq!(victim.ask(leave), left);
     accepts(&mut victim, image);
     victim.quit();
+}
+
+const ON_STACK: &str = "is inside slow (called from victim-Pie+";
+
+#[test]
+fn function_on_a_stack() {
+    busy_between(&["inside"], ["s", "in"], ["t", "out"], ON_STACK);
 }
 
 #[test]
 fn function_below_a_signal_handler_on_an_alternate_stack() {
-    let image = image(Link::Pie);
-    let mut victim = Victim::start(image, &["inside", "below-handler"]);
-    assert_eq!(victim.ask("s"), "in");
-    refuses(&mut victim, image, "is inside slow (called from victim-Pie+");
-    assert_eq!(victim.ask("t"), "out");
-    accepts(&mut victim, image);
-    victim.quit();
+    busy_between(&["inside", "below-handler"], ["s", "in"], ["t", "out"], ON_STACK);
 }
 
 #[test]
 fn function_in_a_parked_coroutine() {
-    let image = image(Link::Pie);
-    let mut victim = Victim::start(image, &["in-coroutine"]);
-    assert_eq!(victim.ask("c"), "parked");
-    refuses(&mut victim, image, "a parked stack may return into slow");
-    assert_eq!(victim.ask("d"), "done");
-    accepts(&mut victim, image);
-    victim.quit();
+    let expected = "a parked stack may return into slow";
+    busy_between(&["in-coroutine"], ["c", "parked"], ["d", "done"], expected);
 }
 
 #[test]

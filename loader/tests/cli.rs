@@ -3,25 +3,10 @@
 mod support;
 
 use serde_json::Value;
-use std::process::{Command, Output};
-use support::{Link, Victim, checked_patch, image, scratch};
-
-fn tardigrade(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tardigrade")).args(arguments).output().unwrap()
-}
-
-#[track_caller]
-fn expect(arguments: &[&str], code: i32, message: &str) {
-    let output = tardigrade(arguments);
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
-    assert!(text.contains(message), "{arguments:?}: {text}");
-}
+use support::{Link, Victim, checked_patch, expect, image, scratch, tardigrade, written};
 
 fn patch_file() -> String {
-    let path = scratch().join("cli.tgp");
-    std::fs::write(&path, checked_patch(image(Link::Pie)).to_bytes().unwrap()).unwrap();
-    path.to_string_lossy().into_owned()
+    written(&checked_patch(image(Link::Pie)), "cli.tgp")
 }
 
 #[test]
@@ -39,7 +24,9 @@ fn exit_statuses_and_messages() {
     expect(&["apply", &patch, "--pid", "2"], 4, "2 is a kernel thread");
     expect(&["apply", &patch, "--pid", "2", "--pid", "999999999"], 1, "kernel thread");
     expect(&["revert", "no-patch", "--all"], 2, "neither a patch ID");
-    expect(&["revert", "0123456789abcdef", "--all"], 0, "");
+    expect(&["revert", "0", "--all"], 2, "\"0\" is neither a patch ID (8 to 64 hex digits) nor a patch file");
+    expect(&["revert", "0123456", "--pid", "1"], 2, "8 to 64 hex digits");
+    expect(&["revert", "01234567", "--all"], 0, "");
     expect(&["list", "--pid", "999999999"], 1, "There is no process");
     let own = std::process::id().to_string();
     expect(&["apply", &patch, "--pid", &own], 4, "has no image with build ID");

@@ -144,12 +144,17 @@ fn system_call_filter_on_some_threads() {
 #[test]
 fn process_under_a_debugger() {
     let image = image(Link::Pie);
-    let mut victim = Victim::start(image, &[]);
+    let victim = Victim::start(image, &[]);
     let pid = Pid::from_raw(victim.pid());
     let loaded = loaded(checked_patch(image));
     nix::sys::ptrace::seize(pid, nix::sys::ptrace::Options::empty()).unwrap();
-    let error = refused(&mut victim, image, &loaded);
     let own = nix::unistd::gettid().as_raw();
+    let (text, mappings) = (victim.text(image), victim.mappings());
+    // From another thread: to the kernel this one is the tracer.
+    let (number, options) = (victim.pid(), ApplyOptions { timeout: Duration::ZERO, dry_run: false });
+    let applied = std::thread::scope(|scope| scope.spawn(|| apply(number, &loaded, &options)).join());
+    let error = applied.expect("the thread ends well").unwrap_err();
+    assert!(victim.text(image) == text && victim.mappings() == mappings, "nothing is changed");
     assert!(matches!(error, LoaderError::Traced { tracer, .. } if tracer == own), "{error}");
     nix::sys::ptrace::interrupt(pid).unwrap();
     nix::sys::wait::waitpid(pid, None).unwrap();

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tardigrade_tests::Pair;
 use tardigrade_tests::live::{
-    Fix, Live, Memory, ended, load_address, operate, operation_command, refused, spawn, wait_until,
+    Fix, Live, Memory, ended, load_address, operate, operation_command, refused, spawn, tardigrade,
+    wait_until,
 };
 use tardigrade_tests::snapshot::Snapshot;
 
@@ -150,6 +151,12 @@ fn function_that_never_returns() {
     }
     let ran = live.unchanged_by(|pid| FOREVER.operate("revert", pid, &["--json"]));
     assert_eq!(ran.json()["results"][0]["outcome"], "absent");
+    // The payload is there, but that is no patch that was applied once.
+    let pid = live.pid().to_string();
+    let patch = &tardigrade(&["list", "--pid", &pid, "--json"]).json()["processes"][0]["patches"][0];
+    assert_eq!((&patch["state"], &patch["applied_at"]), (&"inert".into(), &serde_json::Value::Null));
+    let ran = tardigrade(&["list", "--pid", &pid]);
+    assert!(ran.stdout.contains(": inert, never applied\n"), "{ran:?}");
     assert_eq!(live.number("m"), 0);
     live.quit();
 }
@@ -167,7 +174,7 @@ fn loader_told_to_end() {
         assert!(kill.is_ok_and(|status| status.success()));
         ended(loader)
     });
-    refused(&ran, 1, &[&live.pid().to_string()]);
+    refused(&ran, 1, &["Interrupted by a signal", &live.pid().to_string()]);
     live.quit();
 }
 
@@ -227,8 +234,8 @@ fn loader_that_waits_its_turn() {
     wait_until("the first one is at work", has_payload);
     refused(&FOREVER.operate("apply", pid, &["--timeout", "0.5"]), 4, &[&pid.to_string(), "Another loader"]);
     // Looking needs no turn.
-    let list = tardigrade_tests::live::tardigrade(&["list", "--pid", &pid.to_string(), "--json"]);
-    assert_eq!(list.json()["processes"][0]["patches"][0]["state"], "inert", "{list:?}");
+    let list = || tardigrade(&["list", "--pid", &pid.to_string(), "--json"]).json();
+    assert_eq!(list()["processes"][0]["patches"][0]["state"], "inert", "{:?}", list());
     refused(&ended(first), 4, &[&pid.to_string(), "forever"]);
     assert_eq!(live.number("m"), 0);
     live.quit();

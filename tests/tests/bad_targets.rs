@@ -39,6 +39,9 @@ fn count(statuses: &mut [usize; 5], ran: &Ran) {
     *status.and_then(|status| statuses.get_mut(status)).unwrap_or_else(|| panic!("{ran:?}")) += 1;
     assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     assert!(ran.status == Some(0) || ran.stderr.starts_with("tardigrade: "), "{ran:?}");
+    // What a dying process's memory looks like is no message for a user.
+    let puzzles = ["whole buffer", "kernel thread", "os error"];
+    assert!(!puzzles.iter().any(|puzzle| ran.stderr.contains(puzzle)), "{ran:?}");
 }
 
 #[test]
@@ -155,14 +158,12 @@ fn process_that_is_traced() {
     for tid in [pid, other] {
         let holder = Live::start(&tracer, &[&tid.to_string()]);
         for operation in ["apply", "revert"] {
-            // That a single thread is traced may show only when the payload is there and all threads are to stop.
-            let (ran, new_maps) = live.unpatched_by(|pid| FIX.operate(operation, pid, &["--timeout", "1"]));
-            assert!(new_maps.is_empty() || tid != pid, "{new_maps:?}");
-            if operation == "apply" {
-                let (pid, holder) = (pid.to_string(), holder.pid().to_string());
-                refused(&ran, 4, &[&pid, "traced by process", &holder, "detach"]);
-            }
+            let ran = live.unchanged_by(|pid| FIX.operate(operation, pid, &["--timeout", "1"]));
+            let (pid, holder) = (pid.to_string(), holder.pid().to_string());
+            refused(&ran, 4, &[&pid, "traced by process", &holder, "detach"]);
         }
+        let ran = live.unchanged_by(|pid| FIX.operate("apply", pid, &["--dry-run"]));
+        refused(&ran, 4, &["traced by process"]);
         holder.quit();
     }
     works(live);
@@ -300,13 +301,8 @@ fn process_without_its_first_thread() {
     wait_until("the first thread ends", || thread_states(pid).get(&pid) == Some(&'Z'));
     let before = live.number("n");
     let ran = FIX.operate("apply", pid, &["--timeout", "1"]);
-    if ran.status == Some(0) {
-        assert_eq!(live.number("a"), 2);
-    } else {
-        assert!(matches!(ran.status, Some(1 | 4)), "{ran:?}");
-        refused(&ran, ran.status.unwrap_or(1), &[&pid.to_string()]);
-        assert_eq!(live.number("a"), 1);
-    }
+    refused(&ran, 4, &[&format!("first thread of process {pid} has ended")]);
+    assert_eq!(live.number("a"), 1);
     wait_until("the others work on", || live.number("n") > before);
 }
 
@@ -328,7 +324,6 @@ fn process_that_ends_meanwhile() {
 /// The target becomes another program at any moment of an apply. execve(2) ends the other threads, and waits for a
 /// tracer to take notice of it; the tracer may wait for execve(2) at that time.
 #[test]
-#[ignore = "once in some hundred times the loader waits for ever in PTRACE_SEIZE, and the target in execve(2)"]
 fn process_that_becomes_another_program_meanwhile() {
     let try_all_the_time = || {
         let mut outcomes = [0; 5];

@@ -11,8 +11,6 @@ const CYCLES: usize = 100;
 /// How much more memory may be in use at the end than after the first cycle, in KiB: the target's own stacks and heap
 /// reach their full size at some time, but nothing may be left behind each cycle.
 const GROWTH: u64 = 300;
-/// Calls that a stop ends with EINTR although no signal came, which the loader does not make again.
-const NOT_REPAIRED: &[&str] = &["read, socket with timeout"];
 const WAITERS: &str = include_str!("targets/waiters.c");
 
 /// Applies or reverts, and asserts that it was done.
@@ -185,9 +183,7 @@ impl Report {
         assert!((-2..=20).contains(&missing), "{missing} timer signals are missing: {:?}", self.total);
         assert!(self.waiters.len() > 20, "{self:?}");
         for (name, waiter) in &self.waiters {
-            if !NOT_REPAIRED.contains(&name.as_str()) {
-                assert_eq!(waiter["spurious"], 0, "{name}: EINTR without a signal: {waiter:?}");
-            }
+            assert_eq!(waiter["spurious"], 0, "{name}: EINTR without a signal: {waiter:?}");
             assert_eq!(waiter["wrong"], 0, "{name}: {waiter:?}");
             assert_eq!(waiter["early"], 0, "{name} ended before its time: {waiter:?}");
             let ends =

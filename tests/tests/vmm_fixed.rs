@@ -184,7 +184,7 @@ fn running_guest_is_fixed_and_back() {
     operated(&operate("apply", &patch, pid, &["--json"]), "apply", &id, pid, "applied");
     is_fixed(&vmm);
     assert_eq!(before.difference(&Snapshot::at_rest(pid, "")).new_maps, first_region);
-    operated(&operate("revert", &id[..6], pid, &["--json"]), "revert", &id[..6], pid, "reverted");
+    operated(&operate("revert", &id[..8], pid, &["--json"]), "revert", &id[..8], pid, "reverted");
     let end = vmm.watch("probe_leaks", 1);
     assert_eq!(before.assert_same(pid, ""), first_region);
     assert!(all_advanced(&begin, &end));

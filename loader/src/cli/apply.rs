@@ -50,9 +50,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     } else {
         arguments.processes.pids.clone()
     };
-    let results = pids.into_iter().map(|pid| match apply(pid, &loaded, &options) {
-        Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
-        Err(error) => OperationResult::not_done(pid, &error),
+    let results = pids.into_iter().map(|pid| {
+        let result = match apply(pid, &loaded, &options) {
+            Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
+            Err(error) => OperationResult::not_done(pid, &error),
+        };
+        OperationResult { dry_run: arguments.dry_run, ..result }
     });
     let report = OperationReport {
         schema: "tardigrade.apply/1",
@@ -60,9 +63,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         dry_run: arguments.dry_run,
         results: results.collect(),
     };
-    if arguments.dry_run && !arguments.json {
-        eprintln!("tardigrade: dry run, nothing is changed");
-    }
     let code = finish(&report, arguments.json)?;
     let incomplete = arguments.processes.all && tell_unreadable();
     Ok(if incomplete && code == 0 { 1 } else { code })

@@ -44,6 +44,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
 pub(super) fn write_patch(out: &mut impl std::io::Write, patch: &ListedPatch) -> std::io::Result<()> {
     let state = match patch.state {
         PatchState::Applied => "applied",
+        PatchState::Inert if patch.unloaded => "inert, its image was unloaded",
+        PatchState::Inert if patch.applied_at.is_none() => "inert, never applied",
         PatchState::Inert => "inert",
         PatchState::Interrupted => "interrupted, apply or revert it again",
     };

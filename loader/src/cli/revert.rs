@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// ID of the patch, a unique start of it, or the patch file
+    /// ID of the patch, at least its first 8 digits, or the patch file
     #[arg(value_name = "ID")]
     patch: String,
     #[command(flatten)]
@@ -25,17 +25,25 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let name = PatchName::parse(&arguments.patch)?;
-    let pids = if arguments.processes.all {
-        let processes = processes_with_patches().into_iter();
-        let concerned = processes
-            .filter(|process| process.patches.iter().any(|patch| patch.id.starts_with(name.shown())));
-        concerned.map(|process| process.pid).collect()
+    let (pids, ids): (Vec<i32>, Vec<String>) = if arguments.processes.all {
+        let processes = processes_with_patches();
+        let patches =
+            processes.iter().flat_map(|process| process.patches.iter().map(|patch| (process.pid, &patch.id)));
+        let fitting = patches.filter(|(_, id)| id.starts_with(name.shown()));
+        fitting.map(|(pid, id)| (pid, id.clone())).unzip()
     } else {
-        arguments.processes.pids.clone()
+        (arguments.processes.pids.clone(), Vec::new())
     };
-    let results = pids.into_iter().map(|pid| match revert(pid, &name, arguments.timeout) {
-        Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
-        Err(error) => OperationResult::not_done(pid, &error),
+    // One process may have one of the patches, and another one the other.
+    let ambiguous = name.refuse_ambiguous(ids.into_iter()).err();
+    let mut pids = pids;
+    pids.dedup();
+    let results = pids.into_iter().map(|pid| match &ambiguous {
+        Some(error) => OperationResult::not_done(pid, error),
+        None => match revert(pid, &name, arguments.timeout) {
+            Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
+            Err(error) => OperationResult::not_done(pid, &error),
+        },
     });
     let report = OperationReport {
         schema: "tardigrade.revert/1",

@@ -13,7 +13,7 @@ use patchfile::{
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -462,6 +462,27 @@ impl Drop for Victim {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs `tardigrade`.
+pub fn tardigrade(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tardigrade")).args(arguments).output().unwrap()
+}
+
+/// Runs `tardigrade`, which must end with this exit status and say `message`.
+#[track_caller]
+pub fn expect(arguments: &[&str], code: i32, message: &str) {
+    let output = tardigrade(arguments);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+    assert!(text.contains(message), "{arguments:?}: {text}");
+}
+
+/// Writes a patch to a file of this name and returns the path.
+pub fn written(patch: &Patch, name: &str) -> String {
+    let path = scratch().join(name);
+    std::fs::write(&path, patch.to_bytes().unwrap()).unwrap();
+    path.to_string_lossy().into_owned()
 }
 
 pub fn loaded(patch: Patch) -> LoadedPatch {

@@ -1,7 +1,8 @@
 /* A process that is hard to patch without being noticed. It checks itself and counts what goes wrong.
  *
  * The arguments say which threads it has, see main. Commands on stdin, one letter a line: r report, s a slow
- * call starts, t it ends, c a coroutine parks in a slow call, d it ends, f a child carries on, q quit. */
+ * call starts, t it ends, c a coroutine parks in a slow call, d it ends, f a child carries on, e executes the
+ * program anew, q quit. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +56,7 @@ const char constant[] = "a constant that a patch may copy from the target";
 
 static atomic_long calls, mixed, wrong, interrupted, ticks, off_stack, corrupted, late, wakeups;
 static atomic_int holding;
-static int hold_pipe[2], wake_pipe[2];
+static int hold_pipe[2], wake_pipe[2], to_cleaner;
 
 /* How slow() waits: itself, in a coroutine that is switched away from, or below a signal handler that runs
  * on an alternate stack. */
@@ -103,6 +104,26 @@ static void *paced(void *unused) {
     }
 }
 
+/* System V semaphores outlive their process. A child removes them when this one has ended, however that came. */
+static void start_cleaner(void) {
+    int pipes[2], sets[64], count = 0;
+    if (to_cleaner) return;
+    if (pipe(pipes)) abort();
+    to_cleaner = pipes[1];
+    if (fork()) {
+        close(pipes[0]);
+        return;
+    }
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    dup2(pipes[0], 0);
+    close_range(1, ~0U, 0);
+    while (count < 64 && read(0, &sets[count], sizeof sets[0]) == sizeof sets[0]) count++;
+    while (count > 0) semctl(sets[--count], 0, IPC_RMID);
+    _exit(0);
+}
+
 /* Blocks for good in one of the calls that a stop may disturb. None of them may ever return. */
 static void *blocked(void *kind) {
     sigset_t all;
@@ -119,6 +140,7 @@ static void *blocked(void *kind) {
     }
     case 1: {
         int set = semget(IPC_PRIVATE, 1, 0600);
+        if (write(to_cleaner, &set, sizeof set) != sizeof set) abort();
         struct sembuf wait = {0, -1, 0};
         union { int value; } arg = {0};
         semctl(set, 0, SETVAL, arg);
@@ -300,6 +322,7 @@ static void report(void) {
 }
 
 static int poll_first, masked_first;
+static void *start_of_text(void) { return (void *)((uintptr_t)answer & -4096UL); }
 
 static void on_plain(int signal) { (void)signal; ticks++; }
 
@@ -345,6 +368,20 @@ static void *waits_for_child(void *unused) {
     return unused;
 }
 
+/* The same, but the child has a memory of its own, and ends when this process has ended. */
+static void *waits_for_copy(void *unused) {
+    int pipes[2];
+    char byte;
+    if (pipe(pipes)) abort();
+    if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) == 0) {
+        dup2(pipes[0], 0);
+        close_range(1, ~0U, 0);
+        (void)!read(0, &byte, 1);
+        _exit(0);
+    }
+    return unused;
+}
+
 static int share_memory(void *unused) {
     (void)unused;
     for (;;) pause();
@@ -382,12 +419,16 @@ int main(int count, char **arguments) {
         long number = i + 1 < count ? atol(arguments[i + 1]) : 0;
         if (!strcmp(name, "busy")) for (long n = 0; n < number; n++) start(busy, 0);
         if (!strcmp(name, "paced")) for (long n = 0; n < number; n++) start(paced, 0);
+        if (!strcmp(name, "blocked") && number > 1) start_cleaner();
         if (!strcmp(name, "blocked")) for (long n = 0; n < number; n++) start(blocked, n);
         if (!strcmp(name, "idle")) for (long n = 0; n < number; n++) start(idle, n);
         if (!strcmp(name, "timers")) start(ticking, 0);
         if (!strcmp(name, "vectors")) start(vectors, 0);
         if (!strcmp(name, "inside")) start(inside, 0);
-        if (!strcmp(name, "poll")) poll_first = 1;
+        if (!strcmp(name, "poll")) poll_first = 200;
+        if (!strcmp(name, "asleep")) poll_first = 100000000;
+        if (!strcmp(name, "writable")) mprotect(start_of_text(), 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+        if (!strcmp(name, "stuck")) start(waits_for_copy, 0);
         if (!strcmp(name, "masked")) masked_first = 1;
         if (!strcmp(name, "vfork")) start(waits_for_child, 0);
         if (!strcmp(name, "breeder")) start(breeder, 0);
@@ -411,7 +452,7 @@ int main(int count, char **arguments) {
         struct pollfd poller = {0, POLLIN, 0};
         struct timespec before, after;
         clock_gettime(CLOCK_MONOTONIC, &before);
-        int ready = poll(&poller, 1, 200);
+        int ready = poll(&poller, 1, poll_first);
         clock_gettime(CLOCK_MONOTONIC, &after);
         long ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
         if (ready < 0) interrupted++;
@@ -429,6 +470,7 @@ int main(int count, char **arguments) {
             if (child) { waitpid(child, 0, 0); return 0; }
             printf("%d\n", getpid());
         }
+        if (*line == 'e') execl("/proc/self/exe", arguments[0], (char *)0);
         if (*line == 'q') break;
         fflush(stdout);
     }

@@ -1,0 +1,61 @@
+//! What has become of a patch in its target: how its redirects stand, and whether its image is still there.
+
+use crate::error::Result;
+use crate::image::Image;
+use crate::record::{Header, Record};
+use crate::redirect::{PatchState, SiteState};
+use crate::target::Target;
+use patchfile::PatchId;
+
+/// How a patch stands in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// What its redirects amount to.
+    pub state: PatchState,
+    /// Its image was unloaded (dlclose(3)), and the redirects with it.
+    pub unloaded: bool,
+    /// Its image was unloaded while the patch was applied, and is loaded again at the same place.
+    pub reloaded: bool,
+}
+
+impl Presence {
+    /// Looks at the text.
+    pub fn of(record: &Record, target: &Target) -> Result<Self> {
+        if is_unloaded(record, target) {
+            return Ok(Presence { state: PatchState::Inert, unloaded: true, reloaded: false });
+        }
+        let redirects = record.redirects();
+        let (states, gate_open) = redirects.read(&target.memory)?;
+        // No order of the loader's writes leaves the gate open without a redirect: the text came anew from the file.
+        let reloaded = gate_open && states.iter().all(|state| *state == SiteState::Original);
+        let state = if reloaded { PatchState::Inert } else { redirects.state(&target.memory)? };
+        Ok(Presence { state, unloaded: false, reloaded })
+    }
+}
+
+/// The image that a record was made for.
+pub fn image_of<'a>(header: &Header, target: &'a Target) -> Option<&'a Image> {
+    let is_it =
+        |image: &&Image| image.bias == header.bias && image.build_id.as_ref() == Some(&header.build_id);
+    target.images.iter().find(is_it)
+}
+
+/// True if no redirect of the record can be in the process: where they were, nothing is executable, or it belongs to
+/// another image. In doubt they are there.
+fn is_unloaded(record: &Record, target: &Target) -> bool {
+    let is_code = |address| target.map.find(address).is_some_and(|mapping| mapping.execute);
+    let has_owner = |address| target.images.iter().any(|image| image.extent().contains(address));
+    image_of(&record.header, target).is_none()
+        && record.redirects().places().all(|(place, _)| !is_code(place) || has_owner(place))
+}
+
+/// The record of a patch for an image as it is loaded now.
+pub fn record_of(patch: PatchId, image: &Image, target: &Target) -> Result<Option<Record>> {
+    for header in target.filled_regions() {
+        if header.patch == patch && header.bias == image.bias {
+            let table = header.read_table(&target.memory, target.process.pid())?;
+            return Ok(Some(Record { header, table }));
+        }
+    }
+    Ok(None)
+}
