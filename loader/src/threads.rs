@@ -116,8 +116,8 @@ impl<'a> ThreadStop<'a> {
         let mut kernel_only = 0;
         loop {
             let watched = stop.threads.iter().map(|thread| thread.tid).chain(tids.iter().copied()).collect();
-            let ticker = Ticker::start(TICK, watched)
-                .map_err(|error| process.explain("starting a timer", error))?;
+            let ticker =
+                Ticker::start(TICK, watched).map_err(|error| process.explain("starting a timer", error))?;
             for tid in tids {
                 if kinds.kind(process, tid) == TaskKind::KernelOnly {
                     kernel_only += 1;

@@ -4,17 +4,22 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchFileError {
-    /// The file is not an ELF relocatable object for x86-64, or its ELF structures are damaged.
-    #[error("Not a readable x86-64 ELF object: {0}")]
+    /// The file is something else.
+    #[error("This is {0}, not a patch; `patchgen diff OLD NEW -o FIX.tgp` makes one")]
+    NotAPatch(&'static str),
+    /// The file does not have the digest that it carries.
+    #[error("Damaged: the digest in the file is not that of its contents; copy it again or make it anew")]
+    Damaged,
+    /// The ELF structures are not what the ELF specification says.
+    #[error("Not a readable ELF object: {0}")]
     Elf(String),
-    /// The file is an ELF object but carries no patch metadata.
-    #[error("No {0} section: this is not a Tardigrade patch")]
-    NoMetadata(&'static str),
     /// The metadata is not what its version promises.
     #[error("Damaged patch metadata: {0}")]
     Metadata(String),
-    /// The patch was written by a newer generator.
-    #[error("Patch format \"{found}\" is not supported, this program reads \"{supported}\"")]
+    /// The patch was written by an older or newer generator.
+    #[error(
+        "Patch format \"{found}\" is not supported, this program reads \"{supported}\"; make it with the patchgen of this release"
+    )]
     Version {
         /// The schema named by the file.
         found: String,

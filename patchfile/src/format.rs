@@ -3,8 +3,11 @@
 /// The section that holds the metadata: one JSON document.
 pub const META_SECTION: &str = ".tardigrade.meta";
 
+/// The section that holds the file's digest: one note, at a fixed place behind the ELF header.
+pub const DIGEST_SECTION: &str = ".note.tardigrade";
+
 /// The `schema` field of the metadata that this version reads and writes.
-pub const SCHEMA: &str = "tardigrade.patch/1";
+pub const SCHEMA: &str = "tardigrade.patch/2";
 
 /// `st_shndx` of a symbol that lives in the target image: `st_value` is its link-time address there.
 ///

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod decode;
+pub mod digest;
 mod error;
 pub mod format;
 mod hash;

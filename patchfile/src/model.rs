@@ -12,7 +12,7 @@ pub struct LinkAddr(pub u64);
 impl LinkAddr {
     /// The address `bytes` further on, wrapping as addresses do.
     #[must_use]
-    pub fn add(self, bytes: u64) -> Self {
+    pub fn offset(self, bytes: u64) -> Self {
         LinkAddr(self.0.wrapping_add(bytes))
     }
 }

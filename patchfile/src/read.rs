@@ -1,5 +1,6 @@
 //! Reading a patch: the file is hostile until [`Patch::parse`] has returned.
 
+use crate::digest;
 use crate::format::{MAX_TOTAL_BYTES, META_SECTION, SCHEMA, SHN_TARGET};
 use crate::write::{ELF_INDEX_BIAS, Metadata, shift_symbols};
 use crate::{
@@ -15,20 +16,40 @@ type Header = elf::FileHeader64<LittleEndian>;
 impl Patch {
     /// Reads a patch file and checks that its parts agree.
     pub fn parse(bytes: &[u8]) -> Result<Patch, PatchFileError> {
+        // What carries the note is meant to be a patch: it is as it was written, or damaged.
+        let sealed = digest::has_note(bytes);
+        if sealed {
+            digest::check(bytes)?;
+        } else if !bytes.starts_with(&elf::ELFMAG) {
+            let empty = bytes.is_empty();
+            return Err(PatchFileError::NotAPatch(if empty {
+                "an empty file"
+            } else {
+                "a file of another kind"
+            }));
+        }
         let bad = |error: object::read::Error| PatchFileError::Elf(error.to_string());
         let header = Header::parse(bytes).map_err(bad)?;
-        if header.e_machine(LE) != elf::EM_X86_64 || header.e_type(LE) != elf::ET_REL {
-            return Err(PatchFileError::Elf("not a relocatable object for x86-64".to_owned()));
+        match header.e_type(LE) {
+            elf::ET_REL if header.e_machine(LE) == elf::EM_X86_64 => {}
+            elf::ET_REL => return Err(PatchFileError::NotAPatch("an object file for another processor")),
+            elf::ET_EXEC | elf::ET_DYN => {
+                return Err(PatchFileError::NotAPatch("an executable or a shared library"));
+            }
+            _ => return Err(PatchFileError::NotAPatch("another kind of ELF file")),
         }
         let table = header.sections(LE, bytes).map_err(bad)?;
         let (meta_index, meta) = table
             .section_by_name(LE, META_SECTION.as_bytes())
-            .ok_or(PatchFileError::NoMetadata(META_SECTION))?;
+            .ok_or(PatchFileError::NotAPatch("an object file"))?;
         let loaded = meta_index
             .0
             .checked_sub(ELF_INDEX_BIAS)
             .ok_or_else(|| inconsistent("the null section is the metadata".to_owned()))?;
         let metadata = parse_metadata(meta.data(LE, bytes).map_err(bad)?)?;
+        if !sealed {
+            return Err(PatchFileError::Damaged);
+        }
 
         let mut sections = Vec::new();
         let mut total = 0_u64;

@@ -53,8 +53,7 @@ impl Patch {
             return fail(format!("section {name} has alignment {}", section.align));
         }
         match (&section.kind, &section.contents) {
-            (SectionKind::Text, SectionContents::Bytes(_)) | (_, SectionContents::Bytes(_)) => {}
-            (SectionKind::Data, SectionContents::Zero(_)) => {}
+            (_, SectionContents::Bytes(_)) | (SectionKind::Data, SectionContents::Zero(_)) => {}
             (SectionKind::ReadOnly, SectionContents::Delta(delta)) => validate_delta(name, delta)?,
             _ => return fail(format!("section {name} cannot have such contents")),
         }

@@ -1,6 +1,7 @@
 //! Writing a patch. The same patch gives the same bytes.
 
-use crate::format::{META_SECTION, SCHEMA, SHN_TARGET};
+use crate::digest::{self, NOTE_LEN};
+use crate::format::{DIGEST_SECTION, META_SECTION, SCHEMA, SHN_TARGET};
 use crate::{
     Delta, DeltaOp, Function, ImageRef, Patch, PatchFileError, PatchId, Place, RelocationKind,
     SectionContents, SectionKind, Sha256, SymbolKind,
@@ -54,6 +55,10 @@ impl Patch {
         let metadata = self.metadata()?;
         let mut out = Vec::new();
         self.write_elf(&metadata, &mut out).map_err(|error| PatchFileError::Write(error.to_string()))?;
+        if !digest::has_note(&out) {
+            return Err(PatchFileError::Write("the note with the digest is not in its place".to_owned()));
+        }
+        digest::seal(&mut out);
         Ok(out)
     }
 
@@ -97,6 +102,8 @@ impl Patch {
         }
         let meta_name = writer.add_section_name(META_SECTION.as_bytes());
         writer.reserve_section_index();
+        let digest_name = writer.add_section_name(DIGEST_SECTION.as_bytes());
+        writer.reserve_section_index();
         let mut rela_sections = Vec::new();
         for (index, section) in self.sections.iter().enumerate() {
             if !section.relocations.is_empty() {
@@ -114,6 +121,7 @@ impl Patch {
             symbol_names.push(writer.add_string(symbol.name.as_bytes()));
             writer.reserve_symbol_index(elf_section(symbol.place));
         }
+        let digest_offset = writer.reserve(NOTE_LEN as u64, 4);
         let section_offsets: Vec<u64> = self
             .sections
             .iter()
@@ -142,6 +150,8 @@ impl Patch {
             e_entry: 0,
             e_flags: elf::FileFlags(0),
         })?;
+        writer.pad_until(digest_offset);
+        writer.write(&digest::empty_note());
         for (section, offset) in self.sections.iter().zip(&section_offsets) {
             if let SectionContents::Bytes(bytes) = &section.contents {
                 writer.pad_until(*offset);
@@ -223,6 +233,18 @@ impl Patch {
             sh_link: 0,
             sh_info: 0,
             sh_addralign: 1,
+            sh_entsize: 0,
+        });
+        writer.write_section_header(&SectionHeader {
+            sh_name: writer.section_name_offset(Some(digest_name)),
+            sh_type: elf::SHT_NOTE,
+            sh_flags: elf::SectionFlags(0),
+            sh_addr: 0,
+            sh_offset: digest_offset,
+            sh_size: NOTE_LEN as u64,
+            sh_link: 0,
+            sh_info: 0,
+            sh_addralign: 4,
             sh_entsize: 0,
         });
         for ((index, name), offset) in rela_sections.iter().zip(&rela_offsets) {

@@ -69,6 +69,24 @@ pub enum InputError {
         /// The image's build ID.
         expected: String,
     },
+    /// The image is not the one that a patch is for.
+    #[error("{path} has build ID {found}, but the patch is for the build with {expected}")]
+    NotTheTarget {
+        /// The image.
+        path: PathBuf,
+        /// Its build ID.
+        found: String,
+        /// The build ID in the patch.
+        expected: String,
+    },
+    /// The image has the right build ID, but not the code that the patch replaces.
+    #[error("{path} does not hold the code of {function} that the patch replaces")]
+    OtherCode {
+        /// The image.
+        path: PathBuf,
+        /// The function.
+        function: String,
+    },
     /// The two files are not two builds of one program.
     #[error(
         "{old} and {new} do not look like two builds of one program: {matched} of {total} functions of the \

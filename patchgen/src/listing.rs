@@ -65,10 +65,10 @@ fn redirect_text(function: &Function, offset: u64) -> String {
     }
 }
 
-/// The sections of a patch as listings, in their order.
-pub fn disassembly(patch: &Patch) -> String {
+/// The sections of a patch that are `wanted`, by their numbers, as listings in their order.
+pub fn disassembly(patch: &Patch, wanted: impl Fn(usize) -> bool) -> String {
     let mut out = String::new();
-    for (index, section) in patch.sections.iter().enumerate() {
+    for (index, section) in patch.sections.iter().enumerate().filter(|(index, _)| wanted(*index)) {
         out.push_str(&section_listing(patch, index, section));
         out.push('\n');
     }

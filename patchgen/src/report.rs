@@ -120,6 +120,13 @@ pub struct Refusal {
     pub functions: Vec<String>,
 }
 
+impl Refusal {
+    /// A refusal that is not about single functions.
+    pub fn new(kind: RefusalKind, subject: impl Into<String>, detail: impl Into<String>) -> Self {
+        Refusal { kind, subject: subject.into(), detail: detail.into(), functions: Vec::new() }
+    }
+}
+
 /// Kinds of refusals. The names are part of the JSON contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -165,6 +172,8 @@ pub enum RefusalKind {
     Unwinding,
     /// Initialisation code changed; it has run already.
     Constructor,
+    /// The layouts of types could not be compared, and the user asked that they be.
+    TypesUnchecked,
 }
 
 /// The patch that was written.

@@ -1,7 +1,8 @@
-//! Line numbers of both builds from their line tables.
+//! Line numbers and source files of both builds from their debugging information.
 
 use crate::diff::{LineNumbers, Units};
 use crate::dwarf::DebugInfo;
+use crate::image::Function;
 
 /// Lines that a statement may stretch over: `__LINE__` in a macro's argument is the line where the call ends or
 /// begins, not always that of the instruction.
@@ -50,6 +51,31 @@ fn unit_of(debug: &DebugInfo<'_>, address: u64) -> Option<String> {
         [unit] => debug.unit_name(*unit).ok().map(str::to_owned),
         _ => None,
     }
+}
+
+/// Tells which source file a function is from.
+pub trait Sources: Sync {
+    /// The file of a function of the target, if it is known.
+    fn old_source(&self, function: &Function) -> Option<String>;
+    /// The file of a function of the replacement, if it is known.
+    fn new_source(&self, function: &Function) -> Option<String>;
+}
+
+/// The debugging information of the target and of the replacement.
+impl Sources for [Option<&DebugInfo<'_>>; 2] {
+    fn old_source(&self, function: &Function) -> Option<String> {
+        source_of(self[0], function)
+    }
+
+    fn new_source(&self, function: &Function) -> Option<String> {
+        source_of(self[1], function)
+    }
+}
+
+/// The source file of a function, from debugging information if there is any, else from the symbol table.
+fn source_of(debug: Option<&DebugInfo<'_>>, function: &Function) -> Option<String> {
+    let described = debug.and_then(|debug| debug.decl_file(function.address()).ok().flatten());
+    described.or_else(|| function.source.as_deref().map(str::to_owned))
 }
 
 impl SourceLines<'_, '_> {

@@ -39,24 +39,21 @@ pub fn check(
     let mut out = TypeCheck { checked: report.checked, ..TypeCheck::default() };
     if !report.checked {
         let names = report.unchecked_functions.join(", ");
-        out.warnings
-            .push(format!("types were not checked for {names}: no debugging information describes them"));
+        out.warnings.push(format!(
+            "types were not checked for {names}: no debugging information describes them or their types"
+        ));
     }
     for change in &report.changes {
         out.judge(change, used_variables);
     }
     for variable in report.variables.iter().filter(|variable| !variable.constant) {
-        out.refusals.push(Refusal {
-            kind: RefusalKind::TypeLayout,
-            subject: variable.name.clone(),
-            detail: format!(
-                "the live variable{} changes its type from {} to {}",
-                in_file(variable.file.as_deref()),
-                variable.old_type,
-                variable.new_type
-            ),
-            functions: Vec::new(),
-        });
+        let detail = format!(
+            "the live variable{} changes its type from {} to {}",
+            in_file(variable.file.as_deref()),
+            variable.old_type,
+            variable.new_type
+        );
+        out.refusals.push(Refusal::new(RefusalKind::TypeLayout, &variable.name, detail));
     }
     for prototype in &report.prototypes {
         out.warnings.push(format!(

@@ -1,17 +1,18 @@
 //! From two files to a verdict and a patch.
 
-use crate::code::{Program, Reference, Use};
+use crate::code::{Program, Use};
 use crate::diff::{
     DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions, data_pointers,
 };
 use crate::dwarf::{DebugInfo, DebugSections};
 use crate::emit::{Change, Emission, Input, emit};
 use crate::error::InputError;
+use crate::explain::explain;
 use crate::image::{FunctionId, ImageFile, ObjectId, Pointer, Referent, load};
 use crate::report::{
     Build, ChangeKind, Coverage, FunctionReport, Outcome, PatchReport, Refusal, RefusalKind, SCHEMA, Verdict,
 };
-use crate::source_lines::SourceLines;
+use crate::source_lines::{SourceLines, Sources};
 use crate::types::{self, TypeCheck};
 use crate::warnings::only_at_start;
 use patchfile::PatchId;
@@ -21,6 +22,9 @@ use std::path::Path;
 
 /// Name and version that patches carry.
 pub const GENERATOR: &str = concat!("patchgen ", env!("CARGO_PKG_VERSION"));
+
+/// Most changed functions that are explained.
+const MAX_EXPLAINED: usize = 1000;
 
 /// The symbol of the personality routine or thrower of each language that unwinds through frames.
 const UNWINDERS: [&str; 4] =
@@ -46,6 +50,21 @@ pub struct Diff {
     pub verdict: Verdict,
     /// Bytes of the patch file.
     pub patch: Option<Vec<u8>>,
+}
+
+impl Diff {
+    /// Takes the patch back if the layouts of the types that changed functions touch were not all compared.
+    pub fn require_types(&mut self) {
+        if self.verdict.types_checked || self.verdict.verdict == Outcome::Unchanged {
+            return;
+        }
+        let detail = "not all layouts of types were compared, as the warnings say: compile both builds with -g, or name \
+                      their debug files with --old-debug and --new-debug";
+        self.verdict.refusals.push(Refusal::new(RefusalKind::TypesUnchecked, "types", detail));
+        self.verdict.verdict = Outcome::Unpatchable;
+        self.verdict.patch = None;
+        self.patch = None;
+    }
 }
 
 /// Compares two builds and makes a patch if that can be done.
@@ -83,19 +102,21 @@ pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
     }
 
     let mut comparison = Comparison::new(&pair, &matching, lines.as_ref());
+    comparison.explain(old_debug.as_ref().zip(new_debug.as_ref()));
     let changes = comparison.changes();
+    let debug = [old_debug.as_ref(), new_debug.as_ref()];
     let input = Input {
         pair: &pair,
         matching: &matching,
         changes: &changes,
         changed_constants: &comparison.changed_constants,
+        sources: &debug,
     };
     let emission = emit(&input, GENERATOR);
     let types = comparison.check_types(&changes, &emission, old_debug.as_ref(), new_debug.as_ref());
     comparison.refusals.extend(emission.refusals.iter().cloned());
     comparison.refusals.extend(types.refusals.iter().cloned());
-    let debug = [old_debug.as_ref(), new_debug.as_ref()];
-    Ok(comparison.finish(inputs, debug, notes, emission, types))
+    Ok(comparison.finish(inputs, &debug, notes, &emission, types))
 }
 
 struct Comparison<'c, 'p, 'a> {
@@ -146,6 +167,24 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 }
             }
         }
+    }
+
+    /// Adds reasons in terms of the source. Nobody reads those of a build in which everything changed.
+    fn explain(&mut self, debug: Option<(&DebugInfo<'_>, &DebugInfo<'_>)>) {
+        let (pair, matching) = (self.pair, self.matching);
+        let changed =
+            self.functions.iter().filter(|change| matches!(change, Some(FunctionChange::Changed(_))));
+        if changed.count() > MAX_EXPLAINED {
+            return;
+        }
+        self.functions.par_iter_mut().enumerate().for_each(|(index, change)| {
+            let old = FunctionId(index as u32);
+            if let (Some(FunctionChange::Changed(reasons)), Some(new)) = (change, matching.new_function(old))
+            {
+                let more = explain(pair, matching, (old, new), debug, reasons);
+                reasons.extend(more);
+            }
+        });
     }
 
     /// Refuses changes of data that live code or live data holds on to.
@@ -199,12 +238,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                     format!("{}, but the running process has its own", change.detail),
                 ),
             };
-            self.refusals.push(Refusal {
-                kind,
-                subject: format!("{name}{in_source}"),
-                detail,
-                functions: Vec::new(),
-            });
+            self.refusals.push(Refusal::new(kind, format!("{name}{in_source}"), detail));
         }
     }
 
@@ -242,13 +276,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                     old.and_then(|old| self.matching.new_function(old)) == new
                 });
             if !same {
-                self.refusals.push(Refusal {
-                    kind: RefusalKind::Constructor,
-                    subject: name.to_owned(),
-                    detail: "the functions that run at start or exit are not the same; they have run already"
-                        .to_owned(),
-                    functions: Vec::new(),
-                });
+                let detail =
+                    "the functions that run at start or exit are not the same; they have run already";
+                self.refusals.push(Refusal::new(RefusalKind::Constructor, name, detail));
             }
         }
     }
@@ -260,12 +290,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             section.map(|section| section.data.to_vec()).unwrap_or_default()
         };
         if initial(self.pair.old) != initial(self.pair.new) {
-            self.refusals.push(Refusal {
-                kind: RefusalKind::ThreadLocal,
-                subject: ".tdata".to_owned(),
-                detail: "initial values of thread-local variables are not the same".to_owned(),
-                functions: Vec::new(),
-            });
+            let detail = "initial values of thread-local variables are not the same";
+            self.refusals.push(Refusal::new(RefusalKind::ThreadLocal, ".tdata", detail));
         }
     }
 
@@ -286,12 +312,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 _ => Err("it has more or fewer members".to_owned()),
             };
             if let Err(detail) = result {
-                self.refusals.push(Refusal {
-                    kind: RefusalKind::DataChanged,
-                    subject: format!("section {name}"),
-                    detail: format!("the linker marks its ends and code walks it: {detail}"),
-                    functions: Vec::new(),
-                });
+                let detail = format!("the linker marks its ends and code walks it: {detail}");
+                self.refusals.push(Refusal::new(RefusalKind::DataChanged, format!("section {name}"), detail));
             }
         }
     }
@@ -349,12 +371,12 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
     fn finish(
         mut self,
         inputs: &Inputs<'_>,
-        debug: [Option<&DebugInfo<'_>>; 2],
+        sources: &dyn Sources,
         notes: Vec<String>,
-        emission: Emission,
+        emission: &Emission,
         types: TypeCheck,
     ) -> Diff {
-        let coverage = self.coverage(&emission);
+        let coverage = self.coverage(emission);
         let changed_anything = coverage.changed > 0 || !self.refusals.is_empty();
         if changed_anything {
             self.refuse_unwinding(coverage.changed);
@@ -363,12 +385,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             Some(patch) if self.refusals.is_empty() => match patch.to_bytes() {
                 Ok(bytes) => Some(bytes),
                 Err(error) => {
-                    self.refusals.push(Refusal {
-                        kind: RefusalKind::UnknownReference,
-                        subject: "patch".to_owned(),
-                        detail: error.to_string(),
-                        functions: Vec::new(),
-                    });
+                    let detail = error.to_string();
+                    self.refusals.push(Refusal::new(RefusalKind::UnknownReference, "patch", detail));
                     None
                 }
             },
@@ -400,7 +418,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             replacement: build(inputs.new, &self.pair.new.image),
             coverage,
             types_checked: types.checked,
-            functions: self.function_reports(debug),
+            functions: self.function_reports(sources),
             refusals: self.refusals,
             warnings,
             patch,
@@ -418,14 +436,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let defined = image.functions.iter().map(|function| function.name.as_str());
         let found = imported.chain(defined).find(|name| UNWINDERS.contains(name)).map(str::to_owned);
         if let (Some(name), true) = (found, changed > 0) {
-            self.refusals.push(Refusal {
-                kind: RefusalKind::Unwinding,
-                subject: name,
-                detail: "the target unwinds through its frames (exceptions or panics), and unwind tables of patched \
-                         code are not registered yet"
-                    .to_owned(),
-                functions: Vec::new(),
-            });
+            let detail = "the target unwinds through its frames (exceptions or panics), and unwind tables of patched \
+                          code are not registered yet";
+            self.refusals.push(Refusal::new(RefusalKind::Unwinding, name, detail));
         }
     }
 
@@ -446,7 +459,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         }
     }
 
-    fn function_reports(&self, [old_debug, new_debug]: [Option<&DebugInfo<'_>>; 2]) -> Vec<FunctionReport> {
+    fn function_reports(&self, sources: &dyn Sources) -> Vec<FunctionReport> {
         let (old_image, new_image) = (&self.pair.old.image, &self.pair.new.image);
         let of_old = self.functions.par_iter().enumerate().filter_map(|(index, change)| {
             let old = FunctionId(index as u32);
@@ -460,7 +473,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             };
             Some(FunctionReport {
                 name: function.name.clone(),
-                source: source_of(old_debug, function),
+                source: sources.old_source(function),
                 change,
                 reasons,
                 old_size: function.size(),
@@ -472,7 +485,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             let function = new_image.function(id);
             reports.push(FunctionReport {
                 name: function.name.clone(),
-                source: source_of(new_debug, function),
+                source: sources.new_source(function),
                 change: ChangeKind::New,
                 reasons: Vec::new(),
                 old_size: 0,
@@ -484,19 +497,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
     }
 }
 
-/// The source file of a function, from debugging information if there is any, else from the symbol table.
-fn source_of(debug: Option<&DebugInfo<'_>>, function: &crate::image::Function) -> Option<String> {
-    let described = debug.and_then(|debug| debug.decl_file(function.address()).ok().flatten());
-    described.or_else(|| function.source.as_ref().map(|source| source.to_string()))
-}
-
 /// The named objects that a function refers to.
-fn objects_of<'p, 'a>(
-    program: &'p Program<'a>,
-    id: FunctionId,
-) -> impl Iterator<Item = ObjectId> + use<'p, 'a> {
-    let referent = |reference: &Reference| program.image.resolve(reference.target, reference.base);
-    program.code(id).references.iter().filter_map(move |reference| match referent(reference) {
+fn objects_of<'p>(program: &'p Program<'_>, id: FunctionId) -> impl Iterator<Item = ObjectId> + use<'p> {
+    program.code(id).references.iter().filter_map(|reference| match reference.referent {
         Referent::Object { id, .. } => Some(id),
         _ => None,
     })

@@ -1,11 +1,12 @@
-//! Damage of any kind is an error or harmless, never a crash.
+//! Damage of any kind is an error or harmless, never a crash. In a patch every flipped bit and every missing byte is
+//! an error; what a hostile writer seals with a right digest is read with the same care.
 
-use patchfile::Patch;
+use patchfile::{Patch, PatchFileError, digest};
 use patchgen::verdict::{Inputs, diff};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use tardigrade_tests::{Form, Pair};
+use tardigrade_tests::{Form, Pair, patchgen};
 
 /// A small patch with code, strings, a variable and a table.
 fn small_patch() -> Vec<u8> {
@@ -24,9 +25,60 @@ fn small_patch() -> Vec<u8> {
     diff.patch.unwrap_or_else(|| panic!("no patch:\n{}", diff.verdict))
 }
 
-/// What the reader accepts can be written and read again.
+/// The file is refused because its digest does not fit.
+fn damaged(bytes: &[u8], what: &str) {
+    let read = Patch::parse(bytes);
+    assert!(matches!(read, Err(PatchFileError::Damaged)), "{what}: {:?}", read.map(|_| "accepted"));
+}
+
+/// Each bit of the file: ELF header, note, code, metadata, relocations, symbols, strings, section headers, and what
+/// lies between them.
+#[test]
+fn every_flipped_bit_of_a_patch_is_refused() {
+    let patch = small_patch();
+    assert!(Patch::parse(&patch).is_ok());
+    let mut flipped = patch.clone();
+    for at in 0..patch.len() {
+        for bit in 0..8 {
+            flipped[at] ^= 1 << bit;
+            damaged(&flipped, &format!("bit {bit} of byte {at:#x}"));
+            flipped[at] = patch[at];
+        }
+    }
+}
+
+#[test]
+fn bytes_behind_a_patch_are_refused() {
+    let patch = small_patch();
+    for more in [1, 7, 32, 100, patch.len()] {
+        for value in [0, 0xff] {
+            let mut longer = patch.clone();
+            longer.resize(patch.len() + more, value);
+            damaged(&longer, &format!("{more} bytes of {value:#x} behind the end"));
+        }
+    }
+}
+
+/// Both programs read patches with the same reader; this is what a user sees.
+#[test]
+fn a_damaged_patch_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().join("fix.tgp");
+    let mut patch = small_patch();
+    let last = patch.len() - 1;
+    patch[last] ^= 1;
+    fs::write(&path, patch).expect("written");
+    let ran = patchgen(&["inspect".as_ref(), path.as_os_str()]);
+    assert_eq!(ran.status, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("fix.tgp: Damaged: "), "{ran:?}");
+    assert!(ran.stdout.is_empty() && ran.stderr.lines().count() == 1, "{ran:?}");
+}
+
+/// What the reader accepts can be written and read again. The file gets a digest that fits, so that the rest is read.
 fn survives(bytes: &[u8], what: &str) {
-    let read = catch_unwind(AssertUnwindSafe(|| match Patch::parse(bytes) {
+    let mut bytes = bytes.to_vec();
+    digest::seal(&mut bytes);
+    let read = catch_unwind(AssertUnwindSafe(|| match Patch::parse(&bytes) {
         Ok(patch) => patch.to_bytes().map(|again| Patch::parse(&again).map(|_| ())).map(|_| ()).is_ok(),
         Err(error) => !error.to_string().is_empty(),
     }));
@@ -50,12 +102,25 @@ fn flipped_bytes_of_a_patch() {
 fn truncated_patches() {
     let patch = small_patch();
     for len in 0..patch.len() {
-        let result = catch_unwind(|| Patch::parse(&patch[..len]).is_err());
-        assert_eq!(result.ok(), Some(true), "the first {len} bytes");
+        assert!(Patch::parse(&patch[..len]).is_err(), "the first {len} bytes");
+        survives(&patch[..len], &format!("the first {len} bytes"));
     }
     let mut longer = patch.clone();
     longer.extend_from_slice(&[0; 100]);
     survives(&longer, "bytes behind the end");
+}
+
+/// A file whose null section header claims to be the metadata, or another section.
+#[test]
+fn metadata_in_section_zero() {
+    let patch = small_patch();
+    let headers = u64::from_le_bytes(patch[40..48].try_into().expect("eight bytes")) as usize;
+    let count = usize::from(u16::from_le_bytes([patch[60], patch[61]]));
+    for index in 1..count {
+        let mut copied = patch.clone();
+        copied.copy_within(headers + 64 * index..headers + 64 * (index + 1), headers);
+        survives(&copied, &format!("section header 0 is that of section {index}"));
+    }
 }
 
 /// Fields of 8 bytes with values at the edges.

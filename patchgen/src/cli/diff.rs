@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Separate debug file of NEW.
     #[arg(long, value_name = "FILE")]
     new_debug: Option<PathBuf>,
+    /// Refuse if the layouts of types could not be compared; without it that is a warning.
+    #[arg(long)]
+    require_types: bool,
     /// Print the verdict as one JSON document (schema "tardigrade.verdict/1").
     #[arg(long)]
     json: bool,
@@ -39,6 +42,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         old_debug: args.old_debug.as_deref(),
         new_debug: args.new_debug.as_deref(),
     })?;
+    if args.require_types {
+        result.require_types();
+    }
     if let (Some(path), Some(bytes)) = (&args.output, &result.patch) {
         write_atomically(path, bytes).with_context(|| format!("Cannot write {}", path.display()))?;
         if let Some(patch) = &mut result.verdict.patch {

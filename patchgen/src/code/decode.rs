@@ -2,7 +2,7 @@
 
 use super::tables::{self, TableHint};
 use super::{Code, Form, Obstacle, Reference, Use};
-use crate::image::{Access, Function, Image};
+use crate::image::{Access, Function, Image, Referent};
 use iced_x86::{
     Code as Opcode, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction,
     InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess, OpKind, Register,
@@ -52,11 +52,15 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
             }
             starts.push((part as u16, (instruction.ip() - range.start) as u32));
             let offsets = decoder.get_constant_offsets(&instruction);
-            walk.visit(part as u16, range, &instruction, &offsets);
+            walk.visit(part as u16, range, &instruction, offsets);
         }
     }
     walk.kept_relocations();
     walk.code_model();
+    // Only now is it known which symbols the relocations name.
+    for reference in &mut walk.out.references {
+        reference.referent = image.resolve(reference.target, reference.base);
+    }
     let Walk { mut out, hint, .. } = walk;
     tables::find(image, function, &mut out, &hint, starts);
     for table in &out.tables {
@@ -68,7 +72,7 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
 }
 
 impl Walk<'_, '_> {
-    fn visit(&mut self, part: u16, range: &Range<u64>, instruction: &Instruction, offsets: &ConstantOffsets) {
+    fn visit(&mut self, part: u16, range: &Range<u64>, instruction: &Instruction, offsets: ConstantOffsets) {
         let start = (instruction.ip() - range.start) as u32;
         let end = start + instruction.len() as u32;
         match instruction.op0_kind() {
@@ -102,6 +106,7 @@ impl Walk<'_, '_> {
                 end,
                 target: instruction.ip_rel_memory_address(),
                 base: None,
+                referent: Referent::Outside { address: instruction.ip_rel_memory_address() },
             });
         } else if instruction.segment_prefix() == Register::FS || instruction.memory_segment() == Register::FS
         {
@@ -144,16 +149,18 @@ impl Walk<'_, '_> {
             end,
             target,
             base: None,
+            referent: Referent::Outside { address: target },
         });
     }
 
     /// What is done with the memory operand of `instruction`.
     fn usage(&mut self, instruction: &Instruction) -> Use {
         match instruction.mnemonic() {
-            Mnemonic::Lea => return Use::Address,
             Mnemonic::Jmp | Mnemonic::Call => return Use::Read(8),
             // A bit number in a register reaches beyond the operand.
-            Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc => return Use::Address,
+            Mnemonic::Lea | Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc => {
+                return Use::Address;
+            }
             _ => {}
         }
         let size = instruction.memory_size().size();
@@ -176,7 +183,7 @@ impl Walk<'_, '_> {
         &mut self,
         part: u16,
         instruction: &Instruction,
-        offsets: &ConstantOffsets,
+        offsets: ConstantOffsets,
         start: u32,
         end: u32,
     ) {
@@ -216,6 +223,7 @@ impl Walk<'_, '_> {
                 end,
                 target: value,
                 base: None,
+                referent: Referent::Outside { address: value },
             });
         }
         if instruction.code() == Opcode::Jmp_rm64 && instruction.memory_index_scale() == 8 {

@@ -6,7 +6,7 @@ mod tables;
 pub use decode::{decode_function, instructions};
 pub use tables::JumpTable;
 
-use crate::image::Image;
+use crate::image::{Image, Referent};
 use rayon::prelude::*;
 
 /// How an instruction uses an address.
@@ -60,6 +60,8 @@ pub struct Reference {
     pub target: u64,
     /// Address of the symbol in the relocation that the linker kept, if that is a named symbol.
     pub base: Option<u64>,
+    /// What `target` refers to.
+    pub referent: Referent,
 }
 
 /// Why a function's references cannot all be accounted for.

@@ -145,7 +145,7 @@ const ARGUMENTS: usize = 32;
 fn passes_source(program: &Program<'_>, items: &[Item<'_>], index: usize) -> bool {
     let near = &items[index.saturating_sub(ARGUMENTS)..items.len().min(index + ARGUMENTS)];
     near.iter().filter_map(|item| item.reference).filter(|reference| reference.usage == Use::Address).any(
-        |reference| match program.image.resolve(reference.target, reference.base) {
+        |reference| match reference.referent {
             Referent::Object { id, .. } => ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"]
                 .contains(&stem(&program.image.object(id).name).as_str()),
             Referent::Constant { address, .. } => match program.constant(address) {

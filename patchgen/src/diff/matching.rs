@@ -408,7 +408,7 @@ impl Votes {
 fn uses_of(program: &Program<'_>, keys: &[Key], shared: &BTreeSet<Key>) -> Vec<Vec<ObjectId>> {
     let uses = |code: &Code| {
         let references = code.references.iter().filter(|reference| reference.usage != Use::Execute);
-        let objects = references.filter_map(|r| match program.image.resolve(r.target, r.base) {
+        let objects = references.filter_map(|r| match r.referent {
             Referent::Object { id, .. } if shared.contains(&keys[id.0 as usize]) => Some(id),
             _ => None,
         });

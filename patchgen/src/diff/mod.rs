@@ -11,7 +11,7 @@ pub use data::{DataChange, compare_data};
 pub use lines::LineNumbers;
 pub use matching::{Matching, Units};
 pub use same::Sameness;
-pub(crate) use same::data_pointers;
+pub(crate) use same::{data_pointers, describe};
 
 use crate::code::Program;
 

@@ -83,9 +83,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             let same = a.absolute == b.absolute && a_entries == b_entries;
             return if same { Ok(()) } else { Err("a jump table changed".to_owned()) };
         }
-        let a = self.pair.old.image.resolve(old.1.target, old.1.base);
-        let b = self.pair.new.image.resolve(new.1.target, new.1.base);
-        let result = self.referents(&a, &b, new.1.usage);
+        let result = self.referents(&old.1.referent, &new.1.referent, new.1.usage);
         // The compiler's start files refer to places that the linker marks, such as `__TMC_END__`, whatever variable
         // begins there.
         let start_file = self.pair.old.image.function(old.0).source.as_deref() == Some("crtstuff.c");
@@ -116,7 +114,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     fn referents(&self, old: &Referent, new: &Referent, usage: Use) -> Result<(), Difference> {
-        let different = || Err(format!("refers to {} instead of {}", self.name_new(new), self.name_old(old)));
+        let different = || Err(instead(&describe(self.pair.new, new), &describe(self.pair.old, old)));
         let same = match (old, new) {
             (
                 Referent::Code { function: a, part: ap, offset: ao },
@@ -127,10 +125,8 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             (Referent::Object { id: a, offset: ao, .. }, Referent::Object { id: b, offset: bo, .. }) => {
                 self.same_object(*a, *b) && ao == bo
             }
-            (Referent::Constant { address: a, .. }, Referent::Constant { address: b, .. }) => {
-                return self.constants(*a, *b, usage);
-            }
-            (Referent::Unnamed { address: a }, Referent::Unnamed { address: b }) => {
+            (Referent::Constant { address: a, .. }, Referent::Constant { address: b, .. })
+            | (Referent::Unnamed { address: a }, Referent::Unnamed { address: b }) => {
                 return self.constants(*a, *b, usage);
             }
             (Referent::Outside { address: a }, Referent::Outside { address: b }) => a == b,
@@ -188,7 +184,10 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         };
         match (a_extent, b_extent) {
             (Extent::Text(_), Extent::Text(_)) if without_padding(a) == without_padding(b) => Ok(()),
-            (Extent::Text(_), Extent::Text(_)) => Err(format!("{} instead of {}", quoted(b), quoted(a))),
+            (Extent::Text(_), Extent::Text(_)) => {
+                let from = difference_from(a, b);
+                Err(format!("{} instead of {}", quoted_from(b, from), quoted_from(a, from)))
+            }
             _ => {
                 let len = (a.len() as u64).min(b.len() as u64);
                 let rest_is_zero = a[len as usize..].iter().chain(&b[len as usize..]).all(|byte| *byte == 0);
@@ -243,16 +242,6 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         }
         if same_bytes(a_bytes.len()) { Ok(()) } else { Err("its initial value changed".to_owned()) }
     }
-
-    /// How people call what a reference leads to.
-    pub fn name_old(&self, referent: &Referent) -> String {
-        name(self.pair.old, referent)
-    }
-
-    /// How people call what a reference leads to.
-    pub fn name_new(&self, referent: &Referent) -> String {
-        name(self.pair.new, referent)
-    }
 }
 
 /// Pointers in initial data: those of the dynamic linker, and absolute ones of which the linker kept a record.
@@ -289,16 +278,39 @@ fn same_outside_fields(old: &[u8], new: &[u8], code: &Code, part: u16) -> bool {
     old[from..] == new[from..]
 }
 
-fn quoted(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(without_padding(bytes));
-    let mut short: String = text.chars().take(40).collect();
-    if short.len() < text.len() {
-        short.push_str("...");
+/// What is told of two places that are not the same, although they may share their name.
+fn instead(new: &str, old: &str) -> String {
+    if new == old {
+        format!("refers to {new}, but not the one that it referred to before")
+    } else {
+        format!("refers to {new} instead of {old}")
     }
-    format!("{short:?}")
 }
 
-fn name(program: &crate::code::Program<'_>, referent: &Referent) -> String {
+/// Characters of a string that are shown.
+const SHOWN: usize = 40;
+
+/// The character from which two strings are shown so that their difference is seen.
+fn difference_from(a: &[u8], b: &[u8]) -> usize {
+    let (a, b) = (String::from_utf8_lossy(a), String::from_utf8_lossy(b));
+    let common = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    if common < SHOWN * 3 / 4 { 0 } else { common - SHOWN / 4 }
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    quoted_from(bytes, 0)
+}
+
+fn quoted_from(bytes: &[u8], from: usize) -> String {
+    let text = String::from_utf8_lossy(without_padding(bytes));
+    let mut rest = text.chars().skip(from);
+    let shown: String = rest.by_ref().take(SHOWN).collect();
+    let dots = |cut: bool| if cut { "..." } else { "" };
+    format!("{:?}", format!("{}{shown}{}", dots(from > 0), dots(rest.next().is_some())))
+}
+
+/// How people call what a reference leads to.
+pub(crate) fn describe(program: &crate::code::Program<'_>, referent: &Referent) -> String {
     let image = &program.image;
     let plus = |name: &str, offset: u64| {
         if offset == 0 { format!("`{name}`") } else { format!("`{name}`+{offset:#x}") }

@@ -1,5 +1,7 @@
 //! Functions with code: where their source is, and what was inlined into them.
 
+use std::ops::Range;
+
 use super::DwarfError;
 use super::debug_info::DebugInfo;
 use super::node::Node;
@@ -54,6 +56,15 @@ pub struct InlinedFunction {
     pub depth: usize,
 }
 
+/// What became of an inlined call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InlinedCode {
+    /// The call.
+    pub function: InlinedFunction,
+    /// Its instructions, those of what was inlined into it among them; empty if none are left.
+    pub ranges: Vec<Range<u64>>,
+}
+
 impl<'s> DebugInfo<'s> {
     /// Source file where the function at a link address is defined. `None` if nothing describes it.
     pub fn decl_file(&self, address: u64) -> Result<Option<String>, DwarfError> {
@@ -66,23 +77,35 @@ impl<'s> DebugInfo<'s> {
         self.functions_at(address)?.first().map_or(Ok(None), |node| node.qualified_name())
     }
 
+    /// Line where the function at a link address is defined. `None` if nothing describes it.
+    pub fn decl_line(&self, address: u64) -> Result<Option<u32>, DwarfError> {
+        self.functions_at(address)?.first().map_or(Ok(None), |node| node.decl_line())
+    }
+
     /// Everything inlined into the function at a link address, in the order of the debug information:
     /// callers before what was inlined into them.
     pub fn inlined_functions(&self, function_address: u64) -> Result<Vec<InlinedFunction>, DwarfError> {
+        Ok(self.inlined_code(function_address)?.into_iter().map(|inlined| inlined.function).collect())
+    }
+
+    /// The same as [`Self::inlined_functions`], each with the code that it became.
+    pub fn inlined_code(&self, function_address: u64) -> Result<Vec<InlinedCode>, DwarfError> {
         let mut found = Vec::new();
         for function in self.functions_at(function_address)? {
             for node in function.subtree().filter(|node| node.tag() == gimli::DW_TAG_inlined_subroutine) {
                 let attributes = node.attributes()?;
                 let above = std::iter::successors(node.parent(), |node| node.parent())
                     .take_while(|node| node.id() != function.id());
-                found.push(InlinedFunction {
+                let ranges = attributes.ranges()?.into_iter().map(|range| range.begin..range.end).collect();
+                let function = InlinedFunction {
                     name: node.qualified_name()?.unwrap_or_default(),
                     file: node.decl_file()?,
                     line: node.decl_line()?,
                     call_file: attributes.file(gimli::DW_AT_call_file)?,
                     call_line: attributes.unsigned(gimli::DW_AT_call_line).map(|line| line as u32),
                     depth: above.filter(|node| node.tag() == gimli::DW_TAG_inlined_subroutine).count(),
-                });
+                };
+                found.push(InlinedCode { function, ranges });
             }
         }
         Ok(found)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::debug_info::DebugInfo;
+use super::node::Node;
 use super::reach::units_of_body;
 use super::unit::UnitId;
 use super::unit_pair::{Build, Function, Group, Pair, Pool};
@@ -62,6 +63,20 @@ pub fn compare_layouts(
     Ok(report)
 }
 
+/// False for units that were compiled for backtraces only (`-g1`, `-gline-tables-only`), and for assembly.
+fn describes_types(debug: &DebugInfo<'_>, units: &BTreeSet<UnitId>) -> Result<bool, DwarfError> {
+    for unit in units {
+        let mut tags = debug.root(*unit)?.subtree().map(Node::tag);
+        let is_type = |tag| {
+            [gimli::DW_TAG_base_type, gimli::DW_TAG_structure_type, gimli::DW_TAG_pointer_type].contains(&tag)
+        };
+        if tags.any(is_type) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn sort(names: &mut Vec<String>) {
     names.sort_unstable();
     names.dedup();
@@ -90,8 +105,11 @@ impl<'d, 's> Side<'d, 's> {
                     Some(node) => Some(node),
                     None => debug.function_named(unit, name)?,
                 };
-                let home = BTreeSet::from([unit]);
-                for unit in described.map_or(Ok(home), units_of_body)? {
+                let homes = described.map_or(Ok(BTreeSet::from([unit])), units_of_body)?;
+                if !describes_types(debug, &homes)? {
+                    side.unchecked.push(name.clone());
+                }
+                for unit in homes {
                     wanted.insert(unit);
                     let group = side.groups.entry(debug.unit_name(unit)?.to_owned()).or_default();
                     let function = Function { name: name.clone(), node, has_body: described.is_some() };

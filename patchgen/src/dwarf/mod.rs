@@ -33,7 +33,7 @@ mod variables;
 
 pub use debug_info::DebugInfo;
 pub use error::DwarfError;
-pub use functions::InlinedFunction;
+pub use functions::{InlinedCode, InlinedFunction};
 pub use layout_check::compare_layouts;
 pub use layout_diff::LayoutChangeKind;
 pub use lines::{LineTable, SourceLine};

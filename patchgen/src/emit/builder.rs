@@ -6,6 +6,7 @@ use crate::code::Obstacle;
 use crate::diff::{Matching, Pair};
 use crate::image::{FunctionId, ObjectId};
 use crate::report::{Refusal, RefusalKind};
+use crate::source_lines::Sources;
 use patchfile::decode::SecondReader;
 use patchfile::format::GATE_SYMBOL;
 use patchfile::{
@@ -36,6 +37,8 @@ pub struct Input<'i, 'p, 'a> {
     pub changes: &'i [Change],
     /// Constants of the replacement whose contents are not those of the target's.
     pub changed_constants: &'i BTreeSet<ObjectId>,
+    /// Where the source of functions is.
+    pub sources: &'i dyn Sources,
 }
 
 /// The result: a patch if nothing was refused.
@@ -320,7 +323,7 @@ impl Builder<'_, '_, '_> {
         let new = pair.new.image.function(change.new);
         Some(Function {
             name: old.name.clone(),
-            source: old.source.as_ref().map(|source| source.to_string()),
+            source: self.input.sources.old_source(old),
             change: patchfile::Change::Changed,
             reasons: change.reasons.clone(),
             symbol,
@@ -349,7 +352,7 @@ impl Builder<'_, '_, '_> {
         let function = self.input.pair.new.image.function(id);
         Function {
             name: function.name.clone(),
-            source: function.source.as_ref().map(|source| source.to_string()),
+            source: self.input.sources.new_source(function),
             change: patchfile::Change::New,
             reasons: vec!["reached from changed code".to_owned()],
             symbol,

@@ -39,7 +39,7 @@ pub(super) fn difference(base: LinkAddr, old: &[u8], new: &[u8]) -> Vec<DeltaOp>
         if start > literal_from {
             ops.push(DeltaOp::Literal(new[literal_from..start].to_vec()));
         }
-        ops.push(DeltaOp::Copy { from: base.add(from as u64), len: len as u64 });
+        ops.push(DeltaOp::Copy { from: base.offset(from as u64), len: len as u64 });
         at = start + len;
         literal_from = at;
         expected = from + len;
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn insertions_and_replacements_rebuild_the_new_bytes() {
-        let old: Vec<u8> = (0..4000_u32).map(|n| (n * n >> 3) as u8).collect();
+        let old: Vec<u8> = (0..4000_u32).map(|n| ((n * n) >> 3) as u8).collect();
         let mut new = old.clone();
         new.splice(1000..1003, *b"inserted and longer");
         new.splice(3000..3100, [7; 5]);

@@ -59,10 +59,7 @@ impl Builder<'_, '_, '_> {
             for reference in code.references.iter().filter(|reference| usize::from(reference.part) == part) {
                 let placed = match tables.get(&reference.target) {
                     Some(table) => Ok(Placed { symbol: *table, offset: 0 }),
-                    None => {
-                        let referent = program.image.resolve(reference.target, reference.base);
-                        self.place(Some(id), &referent, reference.usage)
-                    }
+                    None => self.place(Some(id), &reference.referent, reference.usage),
                 };
                 let result = placed.and_then(|placed| out.relocate(reference, placed, &function.name));
                 if let Err(no_place) = result {
@@ -112,7 +109,7 @@ impl CodeCopy {
         match (reference.form, reference.width) {
             (Form::Branch { .. }, 1) => return self.short_branch(offset, end, to, name),
             (Form::Branch { .. } | Form::RipRelative, _) => {
-                self.relocations.push(pc_relative(offset, end, to))
+                self.relocations.push(pc_relative(offset, end, to));
             }
             (Form::Absolute { kind, .. }, _) => {
                 let kind = if kind == elf::R_X86_64_64.0 {
@@ -139,16 +136,12 @@ impl CodeCopy {
     /// A two-byte branch that leaves the function cannot reach anything in the process: it goes to a near jump
     /// behind the code.
     fn short_branch(&mut self, offset: u64, end: u64, to: Placed, name: &str) -> Result<(), NoPlace> {
-        let veneer = match self.veneers.get(&(to.symbol, to.offset)) {
-            Some(veneer) => *veneer,
-            None => {
-                let veneer = self.bytes.len() as u64;
-                self.bytes.extend_from_slice(&[0xe9, 0, 0, 0, 0]);
-                self.relocations.push(pc_relative(veneer + 1, veneer + NEAR_JUMP_LEN as u64, to));
-                self.veneers.insert((to.symbol, to.offset), veneer);
-                veneer
-            }
-        };
+        let veneer = *self.veneers.entry((to.symbol, to.offset)).or_insert_with(|| {
+            let veneer = self.bytes.len() as u64;
+            self.bytes.extend_from_slice(&[0xe9, 0, 0, 0, 0]);
+            self.relocations.push(pc_relative(veneer + 1, veneer + NEAR_JUMP_LEN as u64, to));
+            veneer
+        });
         match i8::try_from(veneer as i64 - end as i64) {
             Ok(distance) => {
                 self.bytes[offset as usize] = distance.to_le_bytes()[0];

@@ -164,10 +164,7 @@ impl Builder<'_, '_, '_> {
     /// The target's GOT slot that the dynamic linker fills with the same symbol.
     fn old_slot(&self, slot: u64) -> Result<Option<u64>, NoPlace> {
         let (old, new) = (&self.input.pair.old.image, &self.input.pair.new.image);
-        let pointer = match new.slot(slot) {
-            Some(Slot::Dynamic(pointer)) => pointer,
-            _ => return Ok(None),
-        };
+        let Some(Slot::Dynamic(pointer)) = new.slot(slot) else { return Ok(None) };
         let wanted = match pointer {
             Pointer::Symbol { .. } => pointer,
             Pointer::Resolved(address) => {
@@ -313,7 +310,7 @@ impl Builder<'_, '_, '_> {
         let image = &self.input.pair.new.image;
         let code = self.input.pair.new.code(user);
         let used = code.references.iter().any(|reference| {
-            matches!(image.resolve(reference.target, reference.base),
+            matches!(reference.referent,
                 Referent::Object { id, .. } if image.object(id).range == image.object(before).range)
         });
         if used {

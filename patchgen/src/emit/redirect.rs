@@ -173,18 +173,13 @@ pub(super) fn plan(
             return Ok(Plan { site, original, island, back_edge });
         }
     }
-    Err(match into_entry {
-        Some(target) => {
-            let detail =
-                format!("a branch leads to {target:#x}, into the bytes that the redirect would overwrite");
-            (RefusalKind::BranchIntoEntry, detail)
-        }
-        None => {
-            let detail =
-                format!("{} bytes with padding: no room for a jump within one page", free.end - body.start);
-            (RefusalKind::EntryTooShort, detail)
-        }
-    })
+    if let Some(target) = into_entry {
+        let detail =
+            format!("a branch leads to {target:#x}, into the bytes that the redirect would overwrite");
+        return Err((RefusalKind::BranchIntoEntry, detail));
+    }
+    let detail = format!("{} bytes with padding: no room for a jump within one page", free.end - body.start);
+    Err((RefusalKind::EntryTooShort, detail))
 }
 
 /// True if code reads flags that it has not written before.

@@ -187,11 +187,9 @@ fn stubs(sections: &[Section<'_>]) -> HashMap<u64, u64> {
         let mut landing_pad = None;
         let decoder = Decoder::with_ip(64, section.data, section.range.start, DecoderOptions::NONE);
         for instruction in decoder {
-            if instruction.mnemonic() == Mnemonic::Jmp && instruction.code() == Code::Jmp_rm64 {
-                if instruction.is_ip_rel_memory_operand() {
-                    let start = landing_pad.unwrap_or(instruction.ip());
-                    stubs.insert(start, instruction.ip_rel_memory_address());
-                }
+            if instruction.code() == Code::Jmp_rm64 && instruction.is_ip_rel_memory_operand() {
+                let start = landing_pad.unwrap_or(instruction.ip());
+                stubs.insert(start, instruction.ip_rel_memory_address());
             }
             landing_pad = (instruction.mnemonic() == Mnemonic::Endbr64).then(|| instruction.ip());
         }

@@ -3,7 +3,7 @@
 use super::{Access, FunctionId, Image, ObjectId, Pointer, Slot};
 
 /// What an address in an image refers to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Referent {
     /// Code of a function.
     Code {
@@ -70,11 +70,11 @@ impl Image<'_> {
     /// `base` is the address of the symbol in a relocation that the linker kept; it settles readings that the
     /// address alone leaves open.
     pub fn resolve(&self, address: u64, base: Option<u64>) -> Referent {
-        if let Some(base) = base.filter(|base| *base != address) {
-            if let Referent::Object { id, offset, .. } = self.resolve(base, None) {
-                let offset = offset.wrapping_add(address.wrapping_sub(base) as i64);
-                return Referent::Object { id, offset, ends_here: None, certain: true };
-            }
+        if let Some(base) = base.filter(|base| *base != address)
+            && let Referent::Object { id, offset, .. } = self.resolve(base, None)
+        {
+            let offset = offset.wrapping_add(address.wrapping_sub(base) as i64);
+            return Referent::Object { id, offset, ends_here: None, certain: true };
         }
         if let Some(id) = self.set_mark_at(address).filter(|_| base.is_none()) {
             return Referent::Object { id, offset: 0, ends_here: None, certain: true };

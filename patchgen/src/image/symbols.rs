@@ -81,21 +81,20 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
         if section.is_some_and(|index| sections[index].access == Access::Execute) {
             // Labels of assembly: those of compilers (`.L`) do not survive, others name code.
             code.push(raw);
-        } else if let Some(section) = section.or_else(|| end_section(sections, raw.address)) {
-            if raw.kind == elf::STT_OBJECT || raw.kind == elf::STT_NOTYPE || raw.kind == elf::STT_COMMON {
-                // Labels that `--emit-relocs` keeps in the symbol table; what they name has no name.
-                if raw.name.starts_with(".L") {
-                    continue;
-                }
-                let end = raw.address.saturating_add(raw.size).min(sections[section].range.end);
-                objects.push(Object {
-                    name: raw.name.split('@').next().unwrap_or_default().to_owned(),
-                    source: raw.source,
-                    range: raw.address..end.max(raw.address),
-                    section,
-                    sized: raw.size > 0,
-                });
-            }
+            continue;
+        }
+        let Some(section) = section.or_else(|| end_section(sections, raw.address)) else { continue };
+        // `--emit-relocs` keeps labels (`.L`) in the symbol table; what they name has no name.
+        let data = [elf::STT_OBJECT, elf::STT_NOTYPE, elf::STT_COMMON].contains(&raw.kind);
+        if data && !raw.name.starts_with(".L") {
+            let end = raw.address.saturating_add(raw.size).min(sections[section].range.end);
+            objects.push(Object {
+                name: raw.name.split('@').next().unwrap_or_default().to_owned(),
+                source: raw.source,
+                range: raw.address..end.max(raw.address),
+                section,
+                sized: raw.size > 0,
+            });
         }
     }
     objects.sort_by(|a, b| {
@@ -155,11 +154,9 @@ fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> (Vec<Function>
     for raw in &code {
         let range = extent(raw);
         let is_function = raw.kind == elf::STT_FUNC || raw.kind == elf::STT_GNU_IFUNC;
-        if let Some(last) = functions.last_mut() {
-            if last.parts[0].start == raw.address {
-                last.aliases.push(raw.name.to_owned());
-                continue;
-            }
+        if let Some(last) = functions.last_mut().filter(|last| last.parts[0].start == raw.address) {
+            last.aliases.push(raw.name.to_owned());
+            continue;
         }
         if cold.last().is_some_and(|(_, range)| range.start == raw.address) {
             continue;
@@ -210,11 +207,12 @@ fn unnamed_code(functions: &[Function], sections: &[Section<'_>]) -> Vec<Functio
                     [(at.0 - section.range.start) as usize..(range.start - section.range.start) as usize];
                 let padding = padding_len(gap);
                 if padding < gap.len() as u64 {
+                    let part = at.0 + padding..range.start;
                     found.push(Function {
                         name: format!("code behind {}", at.1),
                         aliases: Vec::new(),
                         source: None,
-                        parts: vec![at.0 + padding..range.start],
+                        parts: vec![part],
                         sized: false,
                         ifunc: false,
                     });
