@@ -3,6 +3,7 @@
 //!
 //! See `README.md` for how the tests are laid out and how a changed golden is reviewed.
 
+mod case;
 mod expect;
 mod golden;
 mod pair;
@@ -12,6 +13,7 @@ pub mod live;
 pub mod snapshot;
 pub mod vmm;
 
+pub use case::{Case, Compiler, Configuration, Directives, Ending};
 pub use expect::Expect;
 pub use golden::{MASKS, golden};
 pub use pair::{Built, Form, Pair};

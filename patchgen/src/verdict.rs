@@ -14,7 +14,7 @@ use crate::report::{
 };
 use crate::source_lines::{SourceLines, Sources};
 use crate::types::{self, TypeCheck};
-use crate::warnings::only_at_start;
+use crate::warnings;
 use patchfile::PatchId;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -402,10 +402,10 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             id: PatchId::of_file(bytes),
             bytes: bytes.len() as u64,
         });
-        let mut warnings = notes;
-        warnings.extend(types.warnings);
+        let mut noted = notes;
+        noted.extend(types.warnings);
         if outcome == Outcome::Patchable {
-            warnings.extend(only_at_start(self.pair.old, &self.changes()));
+            noted.extend(warnings::about(&self.pair, &self.matching, &self.changes()));
         }
         let build = |path: &Path, image: &crate::image::Image<'_>| Build {
             path: path.to_owned(),
@@ -420,7 +420,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             types_checked: types.checked,
             functions: self.function_reports(sources),
             refusals: self.refusals,
-            warnings,
+            warnings: noted,
             patch,
         };
         Diff { verdict, patch: bytes }

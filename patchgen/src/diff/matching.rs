@@ -7,7 +7,7 @@
 use super::same::data_pointers;
 use super::{Pair, Sameness};
 use crate::code::{Code, Program, Use};
-use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, stem};
+use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, family};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ struct Interner(HashMap<(Option<Arc<str>>, String), Key>);
 impl Interner {
     fn key(&mut self, source: Option<&Arc<str>>, name: &str) -> Key {
         let next = self.0.len() as Key;
-        *self.0.entry((source.cloned(), stem(name))).or_insert(next)
+        *self.0.entry((source.cloned(), family(name))).or_insert(next)
     }
 }
 
@@ -158,7 +158,8 @@ impl Matching {
     }
 
     /// Matches functions that share a key: same unit, name and body; same unit and body; same unit and name. Pairs
-    /// that are not the only ones at their step are noted as made by order.
+    /// that are not the only ones at their step are noted as made by order, and so are pairs of changed functions
+    /// that only a number in the name makes: a new clone or lambda before them takes their numbers.
     fn match_group(&mut self, pair: &Pair<'_, '_>, units: &dyn Units, olds: &[u32], news: &[u32]) {
         let name_old = |id: u32| &pair.old.image.function(FunctionId(id)).name;
         let name_new = |id: u32| &pair.new.image.function(FunctionId(id)).name;
@@ -183,8 +184,10 @@ impl Matching {
             };
             for old in left_old.clone() {
                 let Some(new) = left_new.iter().copied().find(|new| fits(old, *new)) else { continue };
+                let by_number = step == 2 && family(name_old(olds[old])) != *name_old(olds[old]);
                 let sole = left_new.iter().filter(|new| fits(old, **new)).count() == 1
-                    && left_old.iter().filter(|old| fits(**old, new)).count() == 1;
+                    && left_old.iter().filter(|old| fits(**old, new)).count() == 1
+                    && (!by_number || (left_old.len() == 1 && left_new.len() == 1));
                 found.push((olds[old], news[new], sole));
                 left_old.retain(|left| *left != old);
                 left_new.retain(|left| *left != new);
@@ -226,7 +229,7 @@ impl Matching {
     /// whose file was renamed may be another variable: whoever uses it is refused.
     fn match_moved_objects(&mut self, pair: &Pair<'_, '_>) {
         let named = |image: &Image<'_>| -> Vec<String> {
-            image.objects.iter().map(|object| stem(&object.name)).collect()
+            image.objects.iter().map(|object| family(&object.name)).collect()
         };
         let (old_names, new_names) = (named(&pair.old.image), named(&pair.new.image));
         let olds = sole_names(old_names.iter().map(String::as_str));

@@ -9,6 +9,7 @@ mod same;
 pub use compare::{FunctionChange, compare_functions};
 pub use data::{DataChange, compare_data};
 pub use lines::LineNumbers;
+pub(crate) use matching::is_constant;
 pub use matching::{Matching, Units};
 pub use same::Sameness;
 pub(crate) use same::{data_pointers, describe};

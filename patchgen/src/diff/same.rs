@@ -4,6 +4,7 @@ use super::{Matching, Pair};
 use crate::code::{Code, Form, Reference, Use, without_padding};
 use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use object::elf;
+use std::ops::Range;
 
 /// Decides sameness under a matching.
 pub struct Sameness<'s, 'p, 'a> {
@@ -15,6 +16,27 @@ pub struct Sameness<'s, 'p, 'a> {
 
 /// What is not the same, for people.
 pub(super) type Difference = String;
+
+/// The pairs of unnamed data under comparison: data that leads back to itself is the same if nothing else on the
+/// way differs.
+#[derive(Clone, Copy)]
+struct Trail<'t> {
+    here: (u64, u64),
+    before: Option<&'t Trail<'t>>,
+}
+
+impl Trail<'_> {
+    fn holds(&self, pair: (u64, u64)) -> bool {
+        let mut next = Some(self);
+        while let Some(trail) = next {
+            if trail.here == pair {
+                return true;
+            }
+            next = trail.before;
+        }
+        false
+    }
+}
 
 impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     /// Sameness by what was matched.
@@ -83,14 +105,13 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             let same = a.absolute == b.absolute && a_entries == b_entries;
             return if same { Ok(()) } else { Err("a jump table changed".to_owned()) };
         }
-        let result = self.referents(&old.1.referent, &new.1.referent, new.1.usage);
+        let result = self.referents(&old.1.referent, &new.1.referent, new.1.usage, None);
         // The compiler's start files refer to places that the linker marks, such as `__TMC_END__`, whatever variable
         // begins there.
         let start_file = self.pair.old.image.function(old.0).source.as_deref() == Some("crtstuff.c");
         if result.is_err() && start_file {
-            let a = self.pair.old.image.mark_at(old.1.target);
-            let b = self.pair.new.image.mark_at(new.1.target);
-            if a.is_some() && a == b {
+            let news: Vec<&str> = self.pair.new.image.marks_at(new.1.target).collect();
+            if self.pair.old.image.marks_at(old.1.target).any(|mark| news.contains(&mark)) {
                 return Ok(());
             }
         }
@@ -113,7 +134,13 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         }
     }
 
-    fn referents(&self, old: &Referent, new: &Referent, usage: Use) -> Result<(), Difference> {
+    fn referents(
+        &self,
+        old: &Referent,
+        new: &Referent,
+        usage: Use,
+        trail: Option<&Trail<'_>>,
+    ) -> Result<(), Difference> {
         let different = || Err(instead(&describe(self.pair.new, new), &describe(self.pair.old, old)));
         let same = match (old, new) {
             (
@@ -121,13 +148,13 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
                 Referent::Code { function: b, part: bp, offset: bo },
             ) => self.same_function(*a, *b) && ap == bp && ao == bo,
             (Referent::Stub { slot: a }, Referent::Stub { slot: b })
-            | (Referent::Slot { address: a }, Referent::Slot { address: b }) => self.slots(*a, *b),
+            | (Referent::Slot { address: a }, Referent::Slot { address: b }) => self.slots(*a, *b, trail),
             (Referent::Object { id: a, offset: ao, .. }, Referent::Object { id: b, offset: bo, .. }) => {
                 self.same_object(*a, *b) && ao == bo
             }
             (Referent::Constant { address: a, .. }, Referent::Constant { address: b, .. })
             | (Referent::Unnamed { address: a }, Referent::Unnamed { address: b }) => {
-                return self.constants(*a, *b, usage);
+                return self.constants(*a, *b, usage, trail);
             }
             (Referent::Outside { address: a }, Referent::Outside { address: b }) => a == b,
             _ => false,
@@ -135,46 +162,50 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         if same { Ok(()) } else { different() }
     }
 
-    fn slots(&self, old: u64, new: u64) -> bool {
+    fn slots(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
         match (self.pair.old.image.slot(old), self.pair.new.image.slot(new)) {
-            (Some(Slot::Dynamic(a)), Some(Slot::Dynamic(b))) => self.pointers(&a, &b),
-            (Some(Slot::Constant(a)), Some(Slot::Constant(b))) => self.words(a, b),
+            (Some(Slot::Dynamic(a)), Some(Slot::Dynamic(b))) => self.pointers(&a, &b, trail),
+            (Some(Slot::Constant(a)), Some(Slot::Constant(b))) => self.words(a, b, trail),
             _ => false,
         }
     }
 
     /// A word that the linker filled in: an address or a number.
-    fn words(&self, old: u64, new: u64) -> bool {
+    fn words(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
         let mapped = |image: &crate::image::Image<'_>, word| image.section_at(word).is_some();
         match (mapped(&self.pair.old.image, old), mapped(&self.pair.new.image, new)) {
-            (true, true) => self.addresses(old, new),
+            (true, true) => self.addresses(old, new, trail),
             (false, false) => old == new,
             _ => false,
         }
     }
 
     /// Compares what two pointers in data lead to.
-    fn addresses(&self, old: u64, new: u64) -> bool {
+    fn addresses(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
         let (a, b) = (self.pair.old.image.resolve(old, None), self.pair.new.image.resolve(new, None));
-        self.referents(&a, &b, Use::Address).is_ok()
+        self.referents(&a, &b, Use::Address, trail).is_ok()
     }
 
     /// Compares two values that the dynamic linker writes.
-    pub fn pointers(&self, old: &Pointer, new: &Pointer) -> bool {
+    fn pointers(&self, old: &Pointer, new: &Pointer, trail: Option<&Trail<'_>>) -> bool {
         match (old, new) {
             (Pointer::Address(a), Pointer::Address(b)) | (Pointer::Resolved(a), Pointer::Resolved(b)) => {
-                self.addresses(*a, *b)
+                self.addresses(*a, *b, trail)
             }
             _ => old == new,
         }
     }
 
     /// Compares unnamed constants: exactly the bytes that are read, or up to where the next thing begins.
-    fn constants(&self, old: u64, new: u64, usage: Use) -> Result<(), Difference> {
+    fn constants(&self, old: u64, new: u64, usage: Use, trail: Option<&Trail<'_>>) -> Result<(), Difference> {
+        if trail.is_some_and(|trail| trail.holds((old, new))) {
+            return Ok(());
+        }
+        let trail = Some(&Trail { here: (old, new), before: trail });
         if let Use::Read(size) = usage {
             let size = u64::from(size);
             return self
-                .data(old..old.saturating_add(size), new..new.saturating_add(size))
+                .data_on(old..old.saturating_add(size), new..new.saturating_add(size), trail)
                 .map_err(|_| "a constant changed".to_owned());
         }
         let (Some((a_extent, a)), Some((b_extent, b))) =
@@ -191,7 +222,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             _ => {
                 let len = (a.len() as u64).min(b.len() as u64);
                 let rest_is_zero = a[len as usize..].iter().chain(&b[len as usize..]).all(|byte| *byte == 0);
-                match self.data(old..old + len, new..new + len) {
+                match self.data_on(old..old + len, new..new + len, trail) {
                     Ok(()) if rest_is_zero => Ok(()),
                     _ => Err("an unnamed constant changed".to_owned()),
                 }
@@ -211,7 +242,11 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     /// Compares initial data of the same length: bytes, and what pointers lead to.
-    pub fn data(&self, old: std::ops::Range<u64>, new: std::ops::Range<u64>) -> Result<(), Difference> {
+    pub fn data(&self, old: Range<u64>, new: Range<u64>) -> Result<(), Difference> {
+        self.data_on(old, new, None)
+    }
+
+    fn data_on(&self, old: Range<u64>, new: Range<u64>, trail: Option<&Trail<'_>>) -> Result<(), Difference> {
         let (a_image, b_image) = (&self.pair.old.image, &self.pair.new.image);
         let a_pointers = data_pointers(a_image, old.clone());
         let b_pointers = data_pointers(b_image, new.clone());
@@ -230,7 +265,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             range.is_empty() || a_bytes[range.clone()] == b_bytes[range]
         };
         for ((a_at, a), (b_at, b)) in a_pointers.iter().zip(&b_pointers) {
-            if a_at - old.start != b_at - new.start || !self.pointers(a, b) {
+            if a_at - old.start != b_at - new.start || !self.pointers(a, b, trail) {
                 return Err(format!(
                     "the pointer at offset {} of its initial value changed",
                     b_at - new.start
@@ -245,10 +280,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
 }
 
 /// Pointers in initial data: those of the dynamic linker, and absolute ones of which the linker kept a record.
-pub(crate) fn data_pointers(
-    image: &crate::image::Image<'_>,
-    range: std::ops::Range<u64>,
-) -> Vec<(u64, Pointer)> {
+pub(crate) fn data_pointers(image: &crate::image::Image<'_>, range: Range<u64>) -> Vec<(u64, Pointer)> {
     let mut pointers: Vec<(u64, Pointer)> = image.linkage.pointers_in(range.clone()).to_vec();
     if !image.position_independent {
         for kept in image.kept_in(range) {

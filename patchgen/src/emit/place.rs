@@ -40,6 +40,13 @@ impl Builder<'_, '_, '_> {
             Referent::Code { function, part, offset } => self.place_code(user, *function, *part, *offset),
             Referent::Stub { slot } => self.place_stub(*slot),
             Referent::Slot { address } => self.place_slot(*address),
+            Referent::Object { id, offset, certain: false, .. }
+                if usage != Use::Address && self.is_behind(*id, *offset) =>
+            {
+                let name = &self.input.pair.new.image.object(*id).name;
+                let detail = format!("what lies behind `{name}` is read or written there, and has no name");
+                no(RefusalKind::UnknownReference, name.clone(), detail)
+            }
             Referent::Object { id, offset, ends_here, certain } => {
                 self.check_neighbour(*id, *offset, usage, *certain)?;
                 self.place_object(user, *id, *offset, end(ends_here))
@@ -56,6 +63,12 @@ impl Builder<'_, '_, '_> {
                 no(RefusalKind::UnknownReference, format!("{address:#x}"), "this address is not in the image")
             }
         }
+    }
+
+    /// True if this is the end of an object that has a size.
+    fn is_behind(&self, id: ObjectId, offset: i64) -> bool {
+        let range = &self.input.pair.new.image.object(id).range;
+        !range.is_empty() && offset >= (range.end - range.start) as i64
     }
 
     fn place_code(

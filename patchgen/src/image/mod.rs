@@ -5,12 +5,14 @@
 mod debug_file;
 mod linkage;
 mod load;
+mod names;
 mod resolve;
 mod symbols;
 
 pub use debug_file::DebugFile;
 pub use linkage::{Linkage, Pointer, Slot};
 pub use load::{ImageFile, load};
+pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
 
 pub(crate) use symbols::padding_len;
@@ -249,17 +251,4 @@ impl<'a> Image<'a> {
         let to = all.partition_point(|relocation| relocation.address < range.end);
         &all[from..to]
     }
-}
-
-/// A name without the numbers that compilers append: `f.isra.0.part.12` is `f.isra.part`, `count.3` is `count`.
-pub fn stem(name: &str) -> String {
-    let mut pieces = name.split('.');
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        if piece.is_empty() || !piece.bytes().all(|byte| byte.is_ascii_digit()) {
-            out.push('.');
-            out.push_str(piece);
-        }
-    }
-    out
 }

@@ -105,10 +105,24 @@ impl Image<'_> {
                         Referent::Object { id, offset: offset as i64, ends_here, certain: base.is_some() }
                     }
                     (None, Access::Read) => Referent::Constant { address, ends_here },
+                    (None, Access::ReadAfterRelocation) if !self.is_padding(address) => {
+                        Referent::Constant { address, ends_here }
+                    }
                     (None, _) => self.resolve_edge(address),
                 }
             }
         }
+    }
+
+    /// True if there is nothing but zeros from `address` up to the next object or the section's end.
+    fn is_padding(&self, address: u64) -> bool {
+        let end = match (self.object_after(address), self.section_at(address)) {
+            (Some(next), _) => self.object(next).range.start,
+            (None, Some(section)) => section.range.end,
+            (None, None) => return true,
+        };
+        self.linkage.pointers_in(address..end).is_empty()
+            && self.bytes(address..end).is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0))
     }
 
     fn resolve_edge(&self, address: u64) -> Referent {
@@ -161,11 +175,11 @@ impl Image<'_> {
         self.set_marks.get(from).filter(|(at, _)| *at == address).map(|(_, id)| *id)
     }
 
-    /// The name of a symbol without a size at `address`: a place that the linker marks.
-    pub fn mark_at(&self, address: u64) -> Option<&str> {
+    /// The names of the symbols without a size at `address`: places that the linker marks.
+    pub fn marks_at(&self, address: u64) -> impl Iterator<Item = &str> {
         let from = self.objects.partition_point(|object| object.range.start < address);
-        let here = self.objects[from..].iter().take_while(|object| object.range.start == address);
-        here.filter(|object| object.range.is_empty()).map(|object| object.name.as_str()).next()
+        let here = self.objects[from..].iter().take_while(move |object| object.range.start == address);
+        here.filter(|object| object.range.is_empty()).map(|object| object.name.as_str())
     }
 
     /// The next object behind `address` in its section.

@@ -121,9 +121,14 @@ fn extend_unsized(objects: &mut [Object], sections: &[Section<'_>]) {
     }
 }
 
-/// The section that ends at `address`: `_end` and the like lie behind it.
+/// The section that ends at `address` or shortly before it: `_end` and the like lie behind it.
 fn end_section(sections: &[Section<'_>], address: u64) -> Option<usize> {
-    sections.iter().position(|section| section.range.end == address && section.access != Access::Execute)
+    /// The linker aligns a mark (`__TMC_END__`), so that it may lie in the gap to the next section.
+    const MARK_ALIGNMENT: u64 = 64;
+    sections.iter().rposition(|section| {
+        let gap = address.checked_sub(section.range.end);
+        gap.is_some_and(|gap| gap < MARK_ALIGNMENT) && section.access != Access::Execute
+    })
 }
 
 fn functions(mut code: Vec<Raw<'_>>, sections: &[Section<'_>]) -> (Vec<Function>, Vec<u64>) {

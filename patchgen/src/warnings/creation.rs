@@ -1,4 +1,4 @@
-//! What a release engineer should know although there is a patch.
+//! Changes that are reached only when something is created.
 
 use crate::code::Program;
 use crate::diff::data_pointers;
@@ -23,7 +23,7 @@ const STARTING: [&str; 10] = [
 /// Warns if all changes are reached only when something is created: they protect nothing that exists already.
 ///
 /// Goes by the names of functions and of their callers, so it may be wrong in both directions.
-pub fn only_at_start(program: &Program<'_>, changes: &[Change]) -> Option<String> {
+pub(super) fn only_at_start(program: &Program<'_>, changes: &[Change]) -> Option<String> {
     if changes.is_empty() {
         return None;
     }

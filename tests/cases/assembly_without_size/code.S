@@ -1,0 +1,13 @@
+	.text
+	.globl asm_add
+	.type asm_add, @function
+asm_add:
+	mov %edi, %eax
+	add %esi, %eax
+#ifdef NEW
+	shl $1, %eax
+#else
+	add $100, %eax
+#endif
+	ret
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,6 @@
+#include "next.h"
+
+int other(int n)
+{
+	return next(10 * n + 1);
+}

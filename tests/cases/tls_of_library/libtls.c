@@ -1,0 +1,6 @@
+__thread int exported = 4;
+
+int next(void)
+{
+	return ++exported;
+}

@@ -1,0 +1,176 @@
+//! The behaviour cases of `cases/`, each in gcc's usual configuration. `make matrix` runs them in all others.
+
+use tardigrade_tests::{Case, Configuration, Ending};
+
+/// Runs one case: the verdict must be what its directives say, and each step must do what it must.
+#[track_caller]
+fn run(name: &str) {
+    let case = Case::named(name);
+    let ending = case.run(&Configuration::USUAL, true);
+    let directives = &case.directives;
+    let wanted = if !directives.refused.is_empty() {
+        Ending::Refused(directives.refused.iter().map(|(kind, _)| kind.clone()).collect())
+    } else if directives.changed.is_empty() {
+        Ending::Unchanged
+    } else {
+        Ending::Right
+    };
+    assert_eq!(ending, wanted);
+}
+
+/// One test for each case, and one that there is none beside them.
+macro_rules! cases {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                run(stringify!($name));
+            }
+        )*
+
+        #[test]
+        fn every_case_is_run() {
+            let found: Vec<String> = Case::all().into_iter().map(|case| case.name).collect();
+            let mut listed = vec![$(stringify!($name)),*];
+            listed.sort_unstable();
+            assert_eq!(found, listed);
+        }
+    };
+}
+
+cases! {
+    alias
+    alloca
+    array_grows
+    asm_section
+    assembly_calls
+    assembly_changed
+    assembly_without_size
+    bit_fields
+    callbacks
+    changed_string
+    class_layout
+    cold_part
+    comdat_inline
+    computed_goto
+    constprop
+    constructor
+    entries_padded
+    entries_tight
+    entry_loop
+    entry_too_short
+    enumeration
+    enumerator_added
+    error_number
+    exceptions
+    file_moved
+    floating_constants
+    folded_by_linker
+    folded_constant
+    function_pointers
+    header_function
+    identical_code
+    identical_code_appears
+    identical_static
+    identical_static_appears
+    ifunc
+    ifunc_target
+    initial_value
+    initial_value_bss
+    inlining_appears
+    inlining_vanishes
+    ipa_ra
+    ipa_ra_callee
+    isra
+    isra_changed
+    lambda
+    lambda_stored
+    lazy_import
+    libc_data
+    libc_data_new
+    line_and_code
+    line_only
+    linkage
+    local_pointer_array
+    local_pointer_array_new
+    many_arguments
+    member_in_padding
+    members
+    members_swapped
+    members_swapped_compressed
+    members_swapped_dwarf4
+    namesakes
+    new_function
+    new_functions_calling
+    new_import
+    new_pointer_table
+    new_static_local
+    new_table
+    new_variables
+    new_writable_pointers
+    no_plt
+    noreturn
+    numbered_functions
+    object_ends
+    one_segment
+    operations_table
+    packed_relocations
+    packed_relocations_table
+    partial_inlining
+    patchable_entries
+    prototype
+    recursion
+    removed_function
+    removed_import
+    removed_variable
+    retpolines
+    sentinel
+    setjmp
+    shared_strings
+    signal_handler
+    sorting
+    stack_protector
+    static_constructor
+    static_constructor_new
+    static_executable
+    static_guard
+    static_local_kept
+    static_locals_bss
+    static_locals_bss_cpp
+    static_locals_cpp
+    static_locals_renumbered
+    static_locals_same_function
+    struct_layout
+    struct_on_stack
+    struct_return
+    swapped_functions
+    swapped_variables
+    switch_absolute
+    switch_relative
+    switch_values
+    tail_calls
+    target_clones
+    templates
+    thread_local
+    tls_descriptors
+    tls_executable
+    tls_general_dynamic
+    tls_initial_exec
+    tls_library_moved
+    tls_library_new
+    tls_moved
+    tls_new_variable
+    tls_of_library
+    tls_threads
+    unchanged
+    unchanged_library
+    variable_type
+    variadic
+    vector_constants
+    virtual_calls
+    visibility
+    vtable
+    vtable_grows
+    weak_symbols
+    wide_strings
+}
