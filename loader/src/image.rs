@@ -45,7 +45,17 @@ pub struct Segment {
 impl Image {
     /// All images of a process.
     pub fn all(map: &MemoryMap, memory: &RemoteMemory) -> Vec<Image> {
-        map.iter().filter_map(|mapping| Image::at(mapping, memory)).collect()
+        let mut images: Vec<Image> = Vec::new();
+        for image in map.iter().filter_map(|mapping| Image::at(mapping, memory)) {
+            // In a file of less than a page, the writable segment begins with the same bytes as the first one.
+            let again = images
+                .iter()
+                .any(|other| other.path == image.path && other.extent().contains(image.extent().start));
+            if !again {
+                images.push(image);
+            }
+        }
+        images
     }
 
     /// The image whose ELF header is at the start of `mapping`.

@@ -39,7 +39,8 @@ pub(crate) fn explain(
             reasons.extend(streams.differing(&new_origins));
         }
         reasons.extend(edited.iter().map(|(frame, net)| edit_text(frame, *net, &new_origins)));
-        reasons.extend(inlining(&old_origins, &new_origins));
+        let name = stem(&pair.new.image.function(new).name);
+        reasons.extend(inlining(&old_origins, &new_origins, &name));
     }
     let uses = Uses { pair, matching, old, new };
     reasons.extend(uses.only_in_one(known));
@@ -158,13 +159,15 @@ fn way(frame: Option<&(String, String)>, origins: &Origins<'_>) -> String {
     }
 }
 
-/// What is inlined in one build only.
-fn inlining(old: &Origins<'_>, new: &Origins<'_>) -> Vec<String> {
+/// What is inlined in one build only. `own` is the function's name: one that the compiler took apart and put together
+/// again is inlined in itself.
+fn inlining(old: &Origins<'_>, new: &Origins<'_>, own: &str) -> Vec<String> {
     let (olds, news): (BTreeSet<_>, BTreeSet<_>) =
         (old.inlined_frames().collect(), new.inlined_frames().collect());
     let text = |(name, file): &(String, String)| format!("`{name}` of {file}");
-    let added: Vec<String> = news.difference(&olds).map(text).collect();
-    let removed: Vec<String> = olds.difference(&news).map(text).collect();
+    let others = |frame: &&(String, String)| frame.0 != own;
+    let added: Vec<String> = news.difference(&olds).filter(others).map(text).collect();
+    let removed: Vec<String> = olds.difference(&news).filter(others).map(text).collect();
     [list("inlined here only now:", &added), list("no longer inlined here:", &removed)]
         .into_iter()
         .flatten()
