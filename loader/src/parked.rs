@@ -18,7 +18,8 @@ use std::os::unix::fs::FileExt;
 const MAX_STACK: u64 = 16 << 20;
 /// Present, or swapped out (Documentation/admin-guide/mm/pagemap.rst).
 const PAGE_IN_USE: u64 = 3 << 62;
-/// Offset of `tid` in glibc's `struct pthread`: 0 once the thread has ended.
+/// Offset of `tid` in glibc's `struct pthread`: 0 once the thread has ended, negative once it was joined
+/// (`INVALID_TD_P` of nptl/pthreadP.h).
 const PTHREAD_TID: u64 = 720;
 /// Thread descriptors point to themselves here (`tcb` and `self` of `tcbhead_t`).
 const PTHREAD_SELF: [u64; 2] = [0, 16];
@@ -169,7 +170,7 @@ fn belongs_to_ended_thread(stack: AddressRange, memory: &RemoteMemory) -> bool {
     // Descriptors are aligned to cache lines.
     (0..top).step_by(64).any(|offset| {
         let is_descriptor = PTHREAD_SELF.iter().all(|field| word(offset + field) == Some(start.0 + offset));
-        is_descriptor && word(offset + PTHREAD_TID).is_some_and(|tid| tid as u32 == 0)
+        is_descriptor && word(offset + PTHREAD_TID).is_some_and(|tid| tid as i32 <= 0)
     })
 }
 

@@ -43,6 +43,18 @@ const RESTARTABLE: &[libc::c_long] = &[
 const RESTARTABLE_ON_SOCKETS: &[libc::c_long] =
     &[libc::SYS_read, libc::SYS_readv, libc::SYS_write, libc::SYS_writev];
 
+/// True if a call that waits in its restart block may as well be made again from its beginning: poll(2) without a
+/// timeout.
+pub(crate) fn may_start_over(regs: &user_regs_struct) -> bool {
+    call_state(regs) == Call::RestartBlock && regs.orig_rax as i64 == libc::SYS_poll && (regs.rdx as i32) < 0
+}
+
+/// Lets the kernel make a stopped thread's call again from its beginning ([`may_start_over`]).
+pub(crate) fn start_over(tid: Pid, regs: &mut user_regs_struct) -> nix::Result<()> {
+    regs.rax = RESTART_UNLESS_HANDLER as u64;
+    ptrace::setregs(tid, *regs)
+}
+
 /// True if the loader makes system call `number` again after a stop.
 pub(crate) fn is_made_again(number: libc::c_long) -> bool {
     RESTARTABLE.contains(&number)

@@ -1,8 +1,10 @@
 //! What changed type layouts mean for live data.
 
-use crate::dwarf::{DebugInfo, LayoutChange, LayoutChangeKind, compare_layouts};
+use crate::code::{Obstacle, Program};
+use crate::dwarf::{DebugInfo, LayoutChange, LayoutChangeKind, UsedData, compare_layouts};
+use crate::image::{Access, FunctionId, Image, Object, Pointer, Referent, stem};
 use crate::report::{Refusal, RefusalKind};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 /// The outcome of the layout check.
 #[derive(Debug, Default)]
@@ -15,21 +17,20 @@ pub struct TypeCheck {
     pub warnings: Vec<String>,
 }
 
-/// Compares the types that the given functions touch. `used_variables` are the names of the variables that changed
-/// functions refer to.
+/// Compares the types that the given functions touch. `used` is what [`used_data`] finds for the new functions.
 pub fn check(
     old: Option<&DebugInfo<'_>>,
     old_functions: &[(String, u64)],
     new: Option<&DebugInfo<'_>>,
     new_functions: &[(String, u64)],
-    used_variables: &BTreeSet<String>,
+    used: &[UsedData],
 ) -> TypeCheck {
     let (Some(old), Some(new)) = (old, new) else {
         let warning =
             "types were not checked: a build has no debugging information (compile with -g)".to_owned();
         return TypeCheck { warnings: vec![warning], ..TypeCheck::default() };
     };
-    let report = match compare_layouts(old, old_functions, new, new_functions) {
+    let report = match compare_layouts(old, old_functions, new, new_functions, used) {
         Ok(report) => report,
         Err(error) => {
             let warning = format!("types were not checked: {error}");
@@ -44,7 +45,7 @@ pub fn check(
         ));
     }
     for change in &report.changes {
-        out.judge(change, used_variables);
+        out.judge(change);
     }
     for variable in report.variables.iter().filter(|variable| !variable.constant) {
         let detail = format!(
@@ -69,29 +70,124 @@ fn in_file(file: Option<&str>) -> String {
 }
 
 impl TypeCheck {
-    fn judge(&mut self, change: &LayoutChange, used_variables: &BTreeSet<String>) {
-        let live = !change.functions.is_empty()
-            || change.variables.iter().any(|name| {
-                // The variable's own name is the last piece of its path.
-                used_variables.contains(name.rsplit("::").next().unwrap_or(name))
-            });
-        let text = format!("{}{}: {}", change.type_name, in_file(change.file.as_deref()), change.detail);
+    fn judge(&mut self, change: &LayoutChange) {
+        let live = !change.functions.is_empty() || !change.used_variables.is_empty();
+        let in_file = in_file(change.file.as_deref());
+        let text = format!("{}{in_file}: {}", change.type_name, change.detail);
         let harmless = change.kinds.iter().all(|kind| matches!(kind, LayoutChangeKind::EnumeratorAdded));
-        if !live {
-            self.warnings.push(format!("{text}; no changed function touches it"));
-        } else if harmless {
+        let (detail, functions) = if harmless && (live || !change.undescribed.is_empty()) {
             self.warnings.push(text);
+            return;
+        } else if live {
+            let detail =
+                format!("its layout{in_file} changes and live objects have the old one: {}", change.detail);
+            (detail, change.functions.clone())
+        } else if let Some(first) = change.undescribed.first() {
+            let detail = format!(
+                "its layout{in_file} changes, and it is not known whether live objects of it are used: nothing \
+                 describes the type of {}, which {} uses: {}",
+                first.data, first.function, change.detail
+            );
+            let mut functions: Vec<_> =
+                change.undescribed.iter().map(|undescribed| undescribed.function.clone()).collect();
+            functions.dedup();
+            (detail, functions)
         } else {
-            self.refusals.push(Refusal {
-                kind: RefusalKind::TypeLayout,
-                subject: change.type_name.clone(),
-                detail: format!(
-                    "its layout{} changes and live objects have the old one: {}",
-                    in_file(change.file.as_deref()),
-                    change.detail
-                ),
-                functions: change.functions.clone(),
-            });
+            let whose = if self.checked { "" } else { " whose types are known" };
+            self.warnings.push(format!("{text}; no changed function{whose} touches it"));
+            return;
+        };
+        let subject = change.type_name.clone();
+        self.refusals.push(Refusal { kind: RefusalKind::TypeLayout, subject, detail, functions });
+    }
+}
+
+/// The data that the given functions use, each once.
+pub fn used_data(program: &Program<'_>, functions: impl Iterator<Item = FunctionId>) -> Vec<UsedData> {
+    let image = &program.image;
+    let mut found = HashSet::new();
+    for id in functions {
+        let function = image.function(id).address();
+        let code = program.code(id);
+        for reference in &code.references {
+            found.extend(used_at(image, function, &image.resolve(reference.target, reference.base)));
+        }
+        if code.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::ThreadLocal { .. })) {
+            found.insert(thread_locals(image, function));
         }
     }
+    let mut found: Vec<_> = found.into_iter().collect();
+    found.sort_unstable_by(|a, b| (a.function, &a.text).cmp(&(b.function, &b.text)));
+    found
+}
+
+fn used_at(image: &Image<'_>, function: u64, referent: &Referent) -> Option<UsedData> {
+    let named = |name: &str| UsedData {
+        function,
+        text: format!("`{name}`"),
+        names: names_of(name),
+        range: None,
+        writable: false,
+    };
+    match *referent {
+        Referent::Object { id, .. } => {
+            let object = image.object(id);
+            let range = object.range.start..object.range.end.max(object.range.start + 1);
+            let writable = image.sections[object.section].access == Access::Write && !is_made_up(object);
+            Some(UsedData { range: Some(range), writable, ..named(&object.name) })
+        }
+        Referent::Unnamed { address } => {
+            let section = image.section_at(address)?;
+            let writable = section.access == Access::Write;
+            writable.then(|| UsedData {
+                function,
+                text: format!("the data at {address:#x} in {}", section.name),
+                names: Vec::new(),
+                range: Some(address..address + 1),
+                writable,
+            })
+        }
+        Referent::Slot { address } => match image.linkage.pointer_at(address) {
+            Some(Pointer::Address(to)) => used_at(image, function, &image.resolve(*to, None)),
+            Some(Pointer::ThreadLocal { name, .. }) if name.is_empty() => {
+                Some(thread_locals(image, function))
+            }
+            Some(
+                Pointer::Symbol { name, .. } | Pointer::ThreadLocal { name, .. } | Pointer::Copied(name),
+            ) => Some(named(name)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// All thread-local variables: which of them a function uses is not looked up.
+fn thread_locals(image: &Image<'_>, function: u64) -> UsedData {
+    UsedData {
+        function,
+        text: "thread-local storage".to_owned(),
+        names: image.tls.iter().flat_map(|variable| names_of(&variable.name)).collect(),
+        range: None,
+        writable: false,
+    }
+}
+
+/// What the variable of a symbol may be called: compilers number variables of one name, put the function's name
+/// before it, and split variables into `NAME.body` and `NAME.init`.
+fn names_of(symbol: &str) -> Vec<String> {
+    let plain = stem(symbol);
+    let whole = plain.strip_suffix(".body").or_else(|| plain.strip_suffix(".init")).unwrap_or(&plain);
+    let last = whole.rsplit('.').next().unwrap_or(whole);
+    let mut names = vec![symbol.to_owned(), plain.clone(), whole.to_owned(), last.to_owned()];
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// True for data that compilers and linkers make for themselves: no type of the source describes it.
+fn is_made_up(object: &Object) -> bool {
+    const TABLES: [&str; 7] = ["_ZGV", "_ZTV", "_ZTI", "_ZTS", "_ZTT", "CSWTCH.", "switch.table."];
+    object.is_mark()
+        || object.name == "__dso_handle"
+        || TABLES.iter().any(|prefix| object.name.starts_with(prefix))
 }

@@ -77,8 +77,11 @@ pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
     let (old, new) = rayon::join(|| load(&old_file).map(Program::new), || load(&new_file).map(Program::new));
     let (old, new) = (old?, new?);
     let pair = Pair { old: &old, new: &new };
-    let old_sections = DebugSections::load(old_file.debug_bytes());
-    let new_sections = DebugSections::load(new_file.debug_bytes());
+    let beside = |image, debug: Option<_>| [Some(image), debug].into_iter().flatten().collect::<Vec<_>>();
+    let old_sections =
+        DebugSections::load_beside(old_file.debug_bytes(), &beside(inputs.old, inputs.old_debug));
+    let new_sections =
+        DebugSections::load_beside(new_file.debug_bytes(), &beside(inputs.new, inputs.new_debug));
     let mut notes = Vec::new();
     for error in [old_sections.as_ref().err(), new_sections.as_ref().err()].into_iter().flatten() {
         notes.push(format!("debugging information is not used: {error}"));
@@ -363,9 +366,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let old_functions: Vec<_> = changes.iter().map(|change| named(old_image, change.old)).collect();
         let news = changes.iter().map(|change| change.new).chain(emission.new_functions.iter().copied());
         let new_functions: Vec<_> = news.clone().map(|id| named(new_image, id)).collect();
-        let used = news.flat_map(|id| objects_of(self.pair.new, id)).map(|id| new_image.object(id));
-        let used_variables = used.map(|object| crate::image::stem(&object.name)).collect();
-        types::check(old, &old_functions, new, &new_functions, &used_variables)
+        let used = types::used_data(self.pair.new, news);
+        types::check(old, &old_functions, new, &new_functions, &used)
     }
 
     fn finish(

@@ -44,11 +44,15 @@ impl AddressIndex {
         for id in debug.unit_ids()? {
             if !listed.contains(&id) {
                 let unit = debug.unit(id)?;
+                // The addresses of a unit that was split off stand at its skeleton.
                 let mut iter = debug.dwarf().unit_ranges(unit.gimli()).map_err(malformed("debug_ranges"))?;
                 while let Some(range) = iter.next().map_err(malformed("debug_ranges"))? {
                     push(&mut ranges, range, id);
                 }
             }
+        }
+        for range in &mut ranges {
+            range.unit = debug.full_unit(range.unit)?;
         }
         ranges.sort_unstable();
         let reach = ranges

@@ -32,19 +32,26 @@ pub enum DwarfError {
         offset: usize,
     },
 
-    /// Types are in type units (`-fdebug-types-section`), which are not followed.
-    #[error("Types are in type units, which are not supported; build without -fdebug-types-section")]
-    TypeUnits,
+    /// A type unit (`-fdebug-types-section`) is nowhere to be found.
+    #[error("Debug information refers to the type unit {signature:#018x}, which it does not have")]
+    MissingTypeUnit {
+        /// Signature of the type.
+        signature: u64,
+    },
 
     /// Parts of the debug information are in a second file that `dwz` made (`.gnu_debugaltlink`, `.debug_sup`).
     #[error("Debug information needs a supplementary debug file; expand it with dwz or build without dwz -m")]
     SupplementaryFile,
 
-    /// The unit's debug information is in a `.dwo` file (`-gsplit-dwarf`).
-    #[error("Debug information of {unit} is in a separate .dwo file; build without -gsplit-dwarf")]
+    /// The unit's debug information is in a `.dwo` file (`-gsplit-dwarf`) that does not exist any more.
+    #[error(
+        "Debug information is in {}, which is missing or of another build; keep that file, or put the image's .dwp \
+         file beside the image",
+        path.display()
+    )]
     SplitDwarf {
-        /// Name of the compilation unit.
-        unit: String,
+        /// Path of the `.dwo` file.
+        path: std::path::PathBuf,
     },
 
     /// A type nests unnamed types deeper than any compiler does; the entries probably form a cycle.

@@ -79,10 +79,7 @@ pub(super) fn read<'d, 's>(
     names: &mut TypeNames<'d, 's>,
 ) -> Result<Option<TypeLayout>, DwarfError> {
     let attributes = node.attributes()?;
-    if attributes.has(gimli::DW_AT_signature) {
-        return Err(DwarfError::TypeUnits);
-    }
-    if attributes.flag(gimli::DW_AT_declaration) {
+    if attributes.flag(gimli::DW_AT_declaration) || attributes.has(gimli::DW_AT_signature) {
         return Ok(None);
     }
     let representation = match node.tag() {

@@ -1,16 +1,18 @@
 //! Compares the types that changed functions live with, between the two builds.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::attribution::attribute;
 use super::debug_info::DebugInfo;
 use super::node::Node;
 use super::reach::units_of_body;
 use super::unit::UnitId;
-use super::unit_pair::{Build, Function, Group, Pair, Pool};
+use super::unit_pair::{Build, Difference, Differing, Function, Groups, Pair, Pool};
 use super::unit_types::UnitTypes;
-use super::{DwarfError, LayoutChange, LayoutReport};
+use super::{DwarfError, LayoutChange, LayoutReport, UsedData};
 
 /// Compares all types that are defined in the units of the given functions, and the prototypes of those that
 /// are in both builds.
@@ -18,36 +20,49 @@ use super::{DwarfError, LayoutChange, LayoutReport};
 /// Each function is a name and a link address: all changed functions of both builds, and the new ones. Units
 /// are matched by name; a type of a header that only one of them defines is looked up in the other units that
 /// were read. A type that is defined in one build only is no difference. Functions in a described unit which are
-/// not described themselves are taken to touch all types of the unit.
+/// not described themselves are taken to touch all types of the unit. `used` is the data that the functions of the
+/// new build use.
 pub fn compare_layouts(
     old: &DebugInfo<'_>,
     old_functions: &[(String, u64)],
     new: &DebugInfo<'_>,
     new_functions: &[(String, u64)],
+    used: &[UsedData],
 ) -> Result<LayoutReport, DwarfError> {
     let old = Side::read(old, old_functions)?;
     let new = Side::read(new, new_functions)?;
     let (old_pool, new_pool) = (old.pool(), new.pool());
     let groups: BTreeSet<&str> = old.groups.keys().chain(new.groups.keys()).map(String::as_str).collect();
-    let parts: Vec<LayoutReport> = groups
+    let parts: Vec<Differing<'_>> = groups
         .into_par_iter()
-        .map(|name| Pair { old: old.build(name), new: new.build(name) }.compare(&old_pool, &new_pool))
+        .map(|name| Pair { name, old: old.build(name), new: new.build(name) }.compare(&old_pool, &new_pool))
         .collect::<Result<_, _>>()?;
     let mut report = LayoutReport::default();
-    let mut changes = BTreeMap::new();
+    let mut different = Vec::new();
     for part in parts {
-        for change in part.changes {
-            let key = (change.type_name.clone(), change.file.clone(), change.detail.clone());
-            let known = changes.entry(key).or_insert_with(|| LayoutChange {
-                functions: Vec::new(),
-                variables: Vec::new(),
-                ..change.clone()
-            });
-            known.functions.extend(change.functions);
-            known.variables.extend(change.variables);
-        }
+        different.extend(part.types);
         report.variables.extend(part.variables);
         report.prototypes.extend(part.prototypes);
+    }
+    if !different.is_empty() {
+        attribute(old.debug, &old.groups, &[], &mut different)?;
+        attribute(new.debug, &new.groups, used, &mut different)?;
+    }
+    let mut changes = BTreeMap::new();
+    for change in different.into_iter().map(Difference::into_change) {
+        let key = (change.type_name.clone(), change.file.clone(), change.detail.clone());
+        match changes.entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(change);
+            }
+            Entry::Occupied(mut entry) => {
+                let known: &mut LayoutChange = entry.get_mut();
+                known.functions.extend(change.functions);
+                known.variables.extend(change.variables);
+                known.used_variables.extend(change.used_variables);
+                known.undescribed.extend(change.undescribed);
+            }
+        }
     }
     report.changes = changes.into_values().collect();
     // A function may belong to several groups.
@@ -56,6 +71,8 @@ pub fn compare_layouts(
     for change in &mut report.changes {
         sort(&mut change.functions);
         sort(&mut change.variables);
+        sort(&mut change.used_variables);
+        sort(&mut change.undescribed);
     }
     report.unchecked_functions = [old.unchecked, new.unchecked].concat();
     sort(&mut report.unchecked_functions);
@@ -77,7 +94,7 @@ fn describes_types(debug: &DebugInfo<'_>, units: &BTreeSet<UnitId>) -> Result<bo
     Ok(false)
 }
 
-fn sort(names: &mut Vec<String>) {
+fn sort<T: Ord>(names: &mut Vec<T>) {
     names.sort_unstable();
     names.dedup();
 }
@@ -86,13 +103,13 @@ fn sort(names: &mut Vec<String>) {
 struct Side<'d, 's> {
     debug: &'d DebugInfo<'s>,
     /// Units of one name: link-time optimisation makes many that are all called `<artificial>`.
-    groups: BTreeMap<String, Group<'d, 's>>,
+    groups: Groups<'d, 's>,
     unchecked: Vec<String>,
 }
 
 impl<'d, 's> Side<'d, 's> {
     fn read(debug: &'d DebugInfo<'s>, functions: &[(String, u64)]) -> Result<Self, DwarfError> {
-        let mut side = Self { debug, groups: BTreeMap::new(), unchecked: Vec::new() };
+        let mut side = Self { debug, groups: Groups::new(), unchecked: Vec::new() };
         let mut wanted = BTreeSet::new();
         for (name, address) in functions {
             let units = debug.units_at(*address)?;
@@ -112,7 +129,8 @@ impl<'d, 's> Side<'d, 's> {
                 for unit in homes {
                     wanted.insert(unit);
                     let group = side.groups.entry(debug.unit_name(unit)?.to_owned()).or_default();
-                    let function = Function { name: name.clone(), node, has_body: described.is_some() };
+                    let (name, has_body) = (name.clone(), described.is_some());
+                    let function = Function { name, address: *address, node, has_body };
                     group.functions.push(function);
                 }
             }

@@ -93,7 +93,7 @@ impl LineTable {
         let header = rows.header();
         let count = header.file_names().len() as u64;
         let files = (0..=count)
-            .map(|index| unit.file(debug, header, index).map(Option::unwrap_or_default))
+            .map(|index| unit.source_file(debug, header, index).map(Option::unwrap_or_default))
             .collect::<Result<_, _>>()?;
         Ok(Self { files, rows: unique })
     }

@@ -6,13 +6,14 @@
 //!
 //! Errs towards too much: a function that may touch a type is taken to touch it, a definition that differs in
 //! any way is reported. What cannot be read is an error, never an empty answer. DWARF 2 to 5 of gcc, clang and
-//! rustc are read; types in type units, split debug files and the supplementary files of dwz are refused.
+//! rustc are read, with type units and split debug files; the supplementary files of dwz are refused.
 //!
-//! The modules build on each other in this order: `sections`, `debug_info` with `unit`, `address_index` and `node`;
-//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `layout_diff`; `unit_types` and
-//! `reach`; `unit_pair`, `layout_check`.
+//! The modules build on each other in this order: `sections`, `split`, `debug_info` with `unit`, `address_index` and `node`;
+//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `layout_diff`; `unit_types`,
+//! `unit_pair` and `reach`; `attribution`, `layout_check`.
 
 mod address_index;
+mod attribution;
 mod debug_info;
 mod error;
 mod functions;
@@ -25,10 +26,12 @@ mod placement;
 mod reach;
 mod report;
 mod sections;
+mod split;
 mod type_names;
 mod unit;
 mod unit_pair;
 mod unit_types;
+mod used_data;
 mod variables;
 
 pub use debug_info::DebugInfo;
@@ -37,7 +40,8 @@ pub use functions::{InlinedCode, InlinedFunction};
 pub use layout_check::compare_layouts;
 pub use layout_diff::LayoutChangeKind;
 pub use lines::{LineTable, SourceLine};
-pub use report::{LayoutChange, LayoutReport, PrototypeChange, VariableChange};
+pub use report::{LayoutChange, LayoutReport, PrototypeChange, UndescribedUse, VariableChange};
 pub use sections::DebugSections;
 pub use unit::UnitId;
+pub use used_data::UsedData;
 pub use variables::{StaticLocal, StaticLocation};

@@ -6,7 +6,7 @@ use gimli::{AttributeValue, DwAt};
 
 use super::DwarfError;
 use super::debug_info::DebugInfo;
-use super::unit::{Die, DieId, Slice, Unit};
+use super::unit::{Die, DieId, Slice, Unit, UnitId};
 
 /// How many links from an entry to what it completes are followed: out-of-line or inlined code to its
 /// abstract instance to its declaration, with room to spare.
@@ -38,6 +38,11 @@ impl<'d, 's> Node<'d, 's> {
 
     pub(super) fn tag(self) -> gimli::DwTag {
         self.dies()[self.index].tag
+    }
+
+    /// Whether any of the types may be in type units.
+    pub(super) fn has_type_units(self) -> bool {
+        self.debug.has_type_units()
     }
 
     /// `None` for the root of the unit.
@@ -185,7 +190,7 @@ impl<'d, 's> Attributes<'d, 's> {
         if let AttributeValue::DebugStrRefSup(_) = value {
             return Err(DwarfError::SupplementaryFile);
         }
-        let text = debug.dwarf().attr_string(self.node.unit.gimli(), value);
+        let text = self.node.unit.dwarf(debug).attr_string(self.node.unit.gimli(), value);
         text.map(|text| Some(text.to_string_lossy())).map_err(|cause| debug.error("debug_str", cause))
     }
 
@@ -205,8 +210,19 @@ impl<'d, 's> Attributes<'d, 's> {
         self.entry.attr_value(name)
     }
 
-    /// The entry that an attribute refers to.
+    /// The entry that an attribute refers to: for the stub of a type in a type unit, the type.
     pub(super) fn reference(&self, name: DwAt) -> Result<Option<Node<'d, 's>>, DwarfError> {
+        let found = self.plain_reference(name)?;
+        match found {
+            Some(node) if node.debug.has_type_units() => {
+                let whole = node.attributes()?.plain_reference(gimli::DW_AT_signature)?;
+                Ok(whole.or(found))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn plain_reference(&self, name: DwAt) -> Result<Option<Node<'d, 's>>, DwarfError> {
         let Node { debug, unit, .. } = self.node;
         match self.entry.attr_value(name) {
             Some(AttributeValue::UnitRef(offset)) => {
@@ -215,18 +231,35 @@ impl<'d, 's> Attributes<'d, 's> {
                 let index = unit.index_of(debug, offset.0)?.ok_or(dangling)?;
                 Ok(Some(Node { index, ..self.node }))
             }
-            Some(AttributeValue::DebugInfoRef(offset)) => debug.node_at(offset.0).map(Some),
+            Some(AttributeValue::DebugInfoRef(offset)) => debug.node_at(unit.file(), offset.0).map(Some),
             Some(AttributeValue::DebugInfoRefSup(_)) => Err(DwarfError::SupplementaryFile),
-            Some(AttributeValue::DebugTypesRef(_)) => Err(DwarfError::TypeUnits),
+            Some(AttributeValue::DebugTypesRef(signature)) => {
+                debug.type_at(unit.file(), signature.0).map(Some)
+            }
             _ => Ok(None),
         }
     }
 
+    /// The type units that the entry refers to.
+    pub(super) fn type_units(&self) -> Result<Vec<UnitId>, DwarfError> {
+        let Node { debug, unit, .. } = self.node;
+        let signatures = self.entry.attrs().iter().filter_map(|attribute| match attribute.value() {
+            AttributeValue::DebugTypesRef(signature) => Some(signature.0),
+            _ => None,
+        });
+        signatures.map(|signature| Ok(debug.type_at(unit.file(), signature)?.id().unit)).collect()
+    }
+
     /// The entry that this one completes.
     pub(super) fn origin(&self) -> Result<Option<Node<'d, 's>>, DwarfError> {
-        match self.reference(gimli::DW_AT_abstract_origin)? {
-            Some(origin) => Ok(Some(origin)),
-            None => self.reference(gimli::DW_AT_specification),
+        let specification = match self.reference(gimli::DW_AT_abstract_origin)? {
+            Some(origin) => return Ok(Some(origin)),
+            None => self.reference(gimli::DW_AT_specification)?,
+        };
+        match specification {
+            Some(specification) => Ok(Some(specification)),
+            None if self.node.debug.has_type_units() => self.reference(gimli::DW_AT_signature),
+            None => Ok(None),
         }
     }
 
@@ -240,16 +273,17 @@ impl<'d, 's> Attributes<'d, 's> {
             },
             None => return Ok(None),
         };
-        let unit = self.node.unit;
+        let unit = self.node.unit.with_lines(self.node.debug)?;
         let Some(program) = &unit.gimli().line_program else { return Ok(None) };
-        unit.file(self.node.debug, program.header(), index)
+        unit.source_file(self.node.debug, program.header(), index)
     }
 
     /// The code that belongs to the entry, without what the linker dropped.
     pub(super) fn ranges(&self) -> Result<Vec<gimli::Range>, DwarfError> {
         let debug = self.node.debug;
         let error = |cause| debug.error("debug_ranges", cause);
-        let mut ranges = debug.dwarf().die_ranges(self.node.unit.gimli(), &self.entry).map_err(error)?;
+        let mut ranges =
+            self.node.unit.dwarf(debug).die_ranges(self.node.unit.gimli(), &self.entry).map_err(error)?;
         let mut found = Vec::new();
         while let Some(range) = ranges.next().map_err(error)? {
             if range.begin != 0 && range.begin < range.end {
@@ -262,7 +296,7 @@ impl<'d, 's> Attributes<'d, 's> {
     /// An index into `.debug_addr`, resolved.
     pub(super) fn indexed_address(&self, index: gimli::DebugAddrIndex) -> Result<u64, DwarfError> {
         let debug = self.node.debug;
-        let address = debug.dwarf().address(self.node.unit.gimli(), index);
+        let address = self.node.unit.dwarf(debug).address(self.node.unit.gimli(), index);
         address.map_err(|cause| debug.error("debug_addr", cause))
     }
 }

@@ -3,63 +3,69 @@
 //! A function is taken to touch the types of its parameters and variables, of what is inlined into it and of the
 //! functions that it calls by name, and all that these lead to through pointers, members, elements and
 //! prototypes. That is too much rather than too little, with two gaps: casts leave no trace, and neither do
-//! global variables that it names. The latter are reported beside the functions.
+//! global variables that it names. The latter are found from its code, see [`UsedData`](super::UsedData).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::rc::Rc;
 
 use super::DwarfError;
 use super::debug_info::DebugInfo;
 use super::node::Node;
 use super::type_names::{TypeNames, is_aggregate};
 use super::unit::{DieId, UnitId};
-use super::unit_types::UnitTypes;
+use super::unit_pair::Groups;
 
-/// The links between the types of a group of units of one build.
+/// The links between the types of one build, as far as they were explored.
 pub(super) struct TypeGraph<'g, 'd, 's> {
     debug: &'d DebugInfo<'s>,
-    types: &'g UnitTypes,
+    groups: &'g Groups<'d, 's>,
     names: TypeNames<'d, 's>,
-    links: HashMap<DieId, Rc<[DieId]>>,
+    /// The entries that refer to each entry.
+    referrers: HashMap<DieId, Vec<DieId>>,
+    explored: HashSet<DieId>,
 }
 
 impl<'g, 'd, 's> TypeGraph<'g, 'd, 's> {
-    pub(super) fn new(debug: &'d DebugInfo<'s>, types: &'g UnitTypes) -> Self {
-        Self { debug, types, names: TypeNames::new(debug), links: HashMap::new() }
+    pub(super) fn new(debug: &'d DebugInfo<'s>, groups: &'g Groups<'d, 's>) -> Self {
+        let (referrers, explored) = (HashMap::new(), HashSet::new());
+        Self { debug, groups, names: TypeNames::new(debug), referrers, explored }
     }
 
-    /// Everything that can be reached from a function.
-    pub(super) fn of_function(&mut self, function: Node<'d, 's>) -> Result<HashSet<DieId>, DwarfError> {
-        let mut roots = Vec::new();
-        body_types(function, &mut roots)?;
-        self.closure(roots)
-    }
-
-    /// Everything that can be reached from a variable.
-    pub(super) fn of_variable(&mut self, variable: DieId) -> Result<HashSet<DieId>, DwarfError> {
-        let target = self.debug.node(variable)?.type_node()?;
-        self.closure(target.map(Node::id).into_iter().collect())
-    }
-
-    fn closure(&mut self, roots: Vec<DieId>) -> Result<HashSet<DieId>, DwarfError> {
-        let mut reached = HashSet::new();
-        let mut queue = roots;
+    /// Follows all links from some entries on.
+    pub(super) fn explore(&mut self, roots: &[DieId]) -> Result<(), DwarfError> {
+        let mut queue = roots.to_vec();
         while let Some(id) = queue.pop() {
-            if reached.insert(id) {
-                queue.extend(self.links_of(id)?.iter());
+            if self.explored.insert(id) {
+                for link in self.links_of(id)? {
+                    self.referrers.entry(link).or_default().push(id);
+                    queue.push(link);
+                }
             }
         }
-        Ok(reached)
+        Ok(())
     }
 
-    fn links_of(&mut self, id: DieId) -> Result<Rc<[DieId]>, DwarfError> {
-        if let Some(links) = self.links.get(&id) {
-            return Ok(Rc::clone(links));
+    /// All explored entries that lead to one of the given ones, and these.
+    pub(super) fn leading_to(&self, targets: &[DieId]) -> HashSet<DieId> {
+        let mut found = HashSet::new();
+        let mut queue = targets.to_vec();
+        while let Some(id) = queue.pop() {
+            if found.insert(id) {
+                queue.extend(self.referrers.get(&id).into_iter().flatten());
+            }
         }
+        found
+    }
+
+    fn links_of(&mut self, id: DieId) -> Result<Vec<DieId>, DwarfError> {
         let node = self.debug.node(id)?;
         let attributes = node.attributes()?;
         let mut links = Vec::new();
-        for name in [gimli::DW_AT_type, gimli::DW_AT_containing_type, gimli::DW_AT_specification] {
+        for name in [
+            gimli::DW_AT_type,
+            gimli::DW_AT_containing_type,
+            gimli::DW_AT_specification,
+            gimli::DW_AT_abstract_origin,
+        ] {
             links.extend(attributes.reference(name)?.map(Node::id));
         }
         let parts = node.children().filter(|child| {
@@ -79,10 +85,10 @@ impl<'g, 'd, 's> TypeGraph<'g, 'd, 's> {
             && attributes.flag(gimli::DW_AT_declaration)
             && let Some(key) = self.names.type_key(node)?
         {
-            links.extend(self.types.dies.get(&key).into_iter().flatten());
+            let home = self.groups.get(node.unit().name());
+            let groups = home.into_iter().chain(self.groups.values().filter(|_| home.is_none()));
+            links.extend(groups.filter_map(|group| group.types.dies.get(&key)).flatten());
         }
-        let links: Rc<[DieId]> = links.into();
-        self.links.insert(id, Rc::clone(&links));
         Ok(links)
     }
 }
@@ -104,7 +110,8 @@ pub(super) fn units_of_body(function: Node<'_, '_>) -> Result<BTreeSet<UnitId>, 
 
 /// The types that occur in a function's tree, in the abstract instances of it and of what is inlined into it,
 /// and in the prototypes of what it calls.
-fn body_types(function: Node<'_, '_>, found: &mut Vec<DieId>) -> Result<(), DwarfError> {
+pub(super) fn body_types(function: Node<'_, '_>) -> Result<Vec<DieId>, DwarfError> {
+    let mut found = Vec::new();
     let mut bodies = vec![function];
     let mut seen = HashSet::new();
     while let Some(body) = bodies.pop() {
@@ -139,5 +146,5 @@ fn body_types(function: Node<'_, '_>, found: &mut Vec<DieId>) -> Result<(), Dwar
             }
         }
     }
-    Ok(())
+    Ok(found)
 }

@@ -36,6 +36,19 @@ pub struct LayoutChange {
     /// Variables with static storage, visible to changed functions, that have or lead to the type. Debug
     /// information does not tell which of them a function uses.
     pub variables: Vec<String>,
+    /// Those of the variables that the given functions use, by [`UsedData`](super::UsedData).
+    pub used_variables: Vec<String>,
+    /// Uses of data that nothing describes, near the type: it is not known whether they touch it.
+    pub undescribed: Vec<UndescribedUse>,
+}
+
+/// A function uses data that has no description, so that it is not known which types it touches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UndescribedUse {
+    /// Name of the function as given.
+    pub function: String,
+    /// What the data is called.
+    pub data: String,
 }
 
 /// A variable whose type differs: its contents do not mean the same in both builds.

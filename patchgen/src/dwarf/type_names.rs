@@ -218,7 +218,7 @@ impl<'d, 's> TypeNames<'d, 's> {
             None => {}
         }
         if attributes.has(gimli::DW_AT_signature) {
-            return Err(DwarfError::TypeUnits);
+            return Ok(self.name(attributes.reference(gimli::DW_AT_signature)?)?.to_string());
         }
         let mut parts = Vec::new();
         for child in node.children() {
@@ -250,7 +250,7 @@ impl<'d, 's> TypeNames<'d, 's> {
     }
 
     /// Notes the typedefs of a unit that lead to unnamed types.
-    fn visit(&mut self, unit: UnitId) -> Result<(), DwarfError> {
+    pub(super) fn visit(&mut self, unit: UnitId) -> Result<(), DwarfError> {
         if !self.units.insert(unit) {
             return Ok(());
         }

@@ -37,6 +37,9 @@ pub(super) struct Die {
 /// A compilation unit or partial unit.
 pub(super) struct Unit<'s> {
     id: UnitId,
+    file: usize,
+    /// For a unit that was split off, its skeleton: that has the line table.
+    skeleton: Option<UnitId>,
     gimli: gimli::Unit<Slice<'s>>,
     name: String,
     build_directory: String,
@@ -51,8 +54,20 @@ impl<'s> Unit<'s> {
         debug: &DebugInfo<'s>,
         id: UnitId,
         header: gimli::UnitHeader<Slice<'s>>,
+        file: usize,
+        skeleton: Option<UnitId>,
     ) -> Result<Self, DwarfError> {
-        let gimli = debug.dwarf().unit(header).map_err(|cause| debug.error("debug_info", cause))?;
+        let mut gimli = debug.file(file).unit(header).map_err(|cause| debug.error("debug_info", cause))?;
+        if let Some(skeleton) = skeleton {
+            gimli.copy_relocated_attributes(debug.unit(skeleton)?.gimli());
+        }
+        // Type units have no build directory of their own; DWARF 5 repeats it in the line table.
+        if gimli.comp_dir.is_none()
+            && let Some(header) = gimli.line_program.as_ref().map(gimli::IncompleteLineProgram::header)
+            && let Some(directory) = header.directory(0).filter(|_| header.version() >= 5)
+        {
+            gimli.comp_dir = debug.file(file).attr_string(&gimli, directory).ok();
+        }
         let text =
             |slice: Option<Slice<'s>>| slice.map_or(String::new(), |slice| slice.to_string_lossy().into());
         let build_directory: String = text(gimli.comp_dir);
@@ -60,6 +75,8 @@ impl<'s> Unit<'s> {
         let dies = OnceLock::new();
         Ok(Self {
             id,
+            file,
+            skeleton,
             gimli,
             name,
             build_directory,
@@ -71,6 +88,16 @@ impl<'s> Unit<'s> {
 
     pub(super) fn id(&self) -> UnitId {
         self.id
+    }
+
+    /// The file that it is in.
+    pub(super) fn file(&self) -> usize {
+        self.file
+    }
+
+    /// The sections of that file.
+    pub(super) fn dwarf<'d>(&self, debug: &'d DebugInfo<'s>) -> &'d gimli::Dwarf<Slice<'s>> {
+        debug.file(self.file)
     }
 
     pub(super) fn gimli(&self) -> &gimli::Unit<Slice<'s>> {
@@ -93,8 +120,11 @@ impl<'s> Unit<'s> {
     }
 
     /// The line table.
-    pub(super) fn lines(&self, debug: &DebugInfo<'s>) -> Result<&LineTable, DwarfError> {
-        self.lines.get_or_init(|| LineTable::parse(debug, self)).as_ref().map_err(Clone::clone)
+    pub(super) fn lines<'d>(&'d self, debug: &'d DebugInfo<'s>) -> Result<&'d LineTable, DwarfError> {
+        match self.skeleton {
+            Some(skeleton) => debug.unit(skeleton)?.lines(debug),
+            None => self.lines.get_or_init(|| LineTable::parse(debug, self)).as_ref().map_err(Clone::clone),
+        }
     }
 
     /// The functions with code.
@@ -102,9 +132,18 @@ impl<'s> Unit<'s> {
         self.functions.get_or_init(|| FunctionIndex::build(debug, self.id)).as_ref().map_err(Clone::clone)
     }
 
+    /// The unit that has the line table: a unit that was split off shares that of its skeleton (DWARF 5,
+    /// section 3.1.3).
+    pub(super) fn with_lines<'d>(&'d self, debug: &'d DebugInfo<'s>) -> Result<&'d Self, DwarfError> {
+        match self.skeleton {
+            Some(skeleton) if self.gimli.line_program.is_none() => debug.unit(skeleton),
+            _ => Ok(self),
+        }
+    }
+
     /// Path of a source file of the line table: without the build directory, so that builds made in
     /// different places compare equal.
-    pub(super) fn file(
+    pub(super) fn source_file(
         &self,
         debug: &DebugInfo<'s>,
         header: &gimli::LineProgramHeader<Slice<'s>>,
@@ -112,7 +151,7 @@ impl<'s> Unit<'s> {
     ) -> Result<Option<String>, DwarfError> {
         let Some(file) = header.file(index) else { return Ok(None) };
         let text = |value| {
-            let text = debug.dwarf().attr_string(&self.gimli, value);
+            let text = self.dwarf(debug).attr_string(&self.gimli, value);
             text.map(|text| text.to_string_lossy()).map_err(|cause| debug.error("debug_line", cause))
         };
         let mut path = text(file.path_name())?.into_owned();
@@ -127,8 +166,8 @@ impl<'s> Unit<'s> {
     }
 
     fn parse_tree(&self, debug: &DebugInfo<'s>) -> Result<Vec<Die>, DwarfError> {
-        if self.gimli.dwo_id.is_some() {
-            return Err(DwarfError::SplitDwarf { unit: self.name.clone() });
+        if let Some(path) = debug.missing_part(self.gimli.header.offset().0).filter(|_| self.file == 0) {
+            return Err(DwarfError::SplitDwarf { path: path.to_owned() });
         }
         let error = |cause| debug.error("debug_info", cause);
         let mut entries = self.gimli.header.entries_raw(&self.gimli.abbreviations, None).map_err(error)?;

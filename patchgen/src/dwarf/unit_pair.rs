@@ -1,19 +1,21 @@
 //! Compares what one compilation unit says about types in one build with what it says in the other.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::debug_info::DebugInfo;
 use super::layout::TypeLayout;
 use super::layout_diff::{self, Differences};
 use super::node::Node;
-use super::reach::TypeGraph;
 use super::type_names::{TypeKey, TypeNames};
 use super::unit::DieId;
 use super::unit_types::UnitTypes;
-use super::{DwarfError, LayoutChange, LayoutReport, PrototypeChange, VariableChange};
+use super::{DwarfError, LayoutChange, PrototypeChange, UndescribedUse, VariableChange};
 
 /// The definitions of each name in all units that were read of one build.
 pub(super) type Pool<'p> = HashMap<&'p TypeKey, Vec<&'p TypeLayout>>;
+
+/// The units that were read of one build, by name.
+pub(super) type Groups<'d, 's> = BTreeMap<String, Group<'d, 's>>;
 
 /// Units of one name. There are several if they were compiled from one source, or by link-time optimisation,
 /// which calls all its units `<artificial>`.
@@ -27,6 +29,8 @@ pub(super) struct Group<'d, 's> {
 /// One of the given functions.
 pub(super) struct Function<'d, 's> {
     pub(super) name: String,
+    /// Link address.
+    pub(super) address: u64,
     /// What the debug information says of it, if anything.
     pub(super) node: Option<Node<'d, 's>>,
     /// Whether its code is described. That of thunks is not, nor that of copies which the compiler replaced
@@ -49,17 +53,30 @@ impl Build<'_, '_, '_> {
 
 /// The units of one name in both builds. A side is absent if none of the functions lies there.
 pub(super) struct Pair<'p, 'd, 'o, 'n> {
+    /// The name.
+    pub(super) name: &'p str,
     pub(super) old: Option<Build<'p, 'd, 'o>>,
     pub(super) new: Option<Build<'p, 'd, 'n>>,
 }
 
-/// A type whose definitions differ.
-struct Difference<'p> {
-    key: &'p TypeKey,
+/// What differs between the units of one name.
+pub(super) struct Differing<'p> {
+    pub(super) types: Vec<Difference<'p>>,
+    pub(super) variables: Vec<VariableChange>,
+    pub(super) prototypes: Vec<PrototypeChange>,
+}
+
+/// A type whose definitions differ, and who touches it.
+pub(super) struct Difference<'p> {
+    /// Name of the units that define it.
+    pub(super) group: &'p str,
+    pub(super) key: &'p TypeKey,
     layout: &'p TypeLayout,
     differences: Differences,
-    functions: Vec<String>,
-    variables: Vec<String>,
+    pub(super) functions: Vec<String>,
+    pub(super) variables: Vec<String>,
+    pub(super) used_variables: Vec<String>,
+    pub(super) undescribed: Vec<UndescribedUse>,
 }
 
 impl<'p> Pair<'p, '_, '_, '_> {
@@ -68,15 +85,10 @@ impl<'p> Pair<'p, '_, '_, '_> {
         &self,
         old_pool: &Pool<'p>,
         new_pool: &Pool<'p>,
-    ) -> Result<LayoutReport, DwarfError> {
-        let mut different = self.differing_types(old_pool, new_pool);
-        if !different.is_empty() {
-            attribute(self.old, &mut different)?;
-            attribute(self.new, &mut different)?;
-        }
-        let changes = different.into_iter().map(Difference::into_change).collect();
+    ) -> Result<Differing<'p>, DwarfError> {
+        let types = self.differing_types(old_pool, new_pool);
         let (variables, prototypes) = (self.differing_variables(), self.differing_prototypes()?);
-        Ok(LayoutReport { changes, variables, prototypes, ..LayoutReport::default() })
+        Ok(Differing { types, variables, prototypes })
     }
 
     fn differing_types(&self, old_pool: &Pool<'p>, new_pool: &Pool<'p>) -> Vec<Difference<'p>> {
@@ -100,8 +112,16 @@ impl<'p> Pair<'p, '_, '_, '_> {
                 let old_entry = self.old.and_then(|build| build.first_die(key));
                 let new_entry = self.new.and_then(|build| build.first_die(key));
                 if matches!(key, TypeKey::Tag(_)) || seen.insert((old_entry, new_entry)) {
-                    let (functions, variables) = (Vec::new(), Vec::new());
-                    found.push(Difference { key, layout, differences, functions, variables });
+                    found.push(Difference {
+                        group: self.name,
+                        key,
+                        layout,
+                        differences,
+                        functions: Vec::new(),
+                        variables: Vec::new(),
+                        used_variables: Vec::new(),
+                        undescribed: Vec::new(),
+                    });
                 }
             }
         }
@@ -149,7 +169,7 @@ impl<'p> Pair<'p, '_, '_, '_> {
 }
 
 impl Difference<'_> {
-    fn into_change(self) -> LayoutChange {
+    pub(super) fn into_change(self) -> LayoutChange {
         let kinds = self.differences.kinds();
         let type_name = match self.key {
             TypeKey::Tag(name) => format!("{} {name}", self.layout.keyword),
@@ -163,6 +183,8 @@ impl Difference<'_> {
             detail: self.differences.text(),
             functions: self.functions,
             variables: self.variables,
+            used_variables: self.used_variables,
+            undescribed: self.undescribed,
         }
     }
 }
@@ -194,36 +216,4 @@ fn unequal<'p>(old: &[&'p TypeLayout], new: &[&'p TypeLayout]) -> Vec<(&'p TypeL
         }
     }
     found
-}
-
-/// Adds the functions and variables of one build to the types that they lead to.
-fn attribute(build: Option<Build<'_, '_, '_>>, different: &mut [Difference<'_>]) -> Result<(), DwarfError> {
-    let Some(Build { debug, group }) = build else { return Ok(()) };
-    let mut graph = TypeGraph::new(debug, &group.types);
-    let touched = |reached: &HashSet<_>, difference: &Difference<'_>| {
-        let dies = group.types.dies.get(difference.key);
-        dies.into_iter().flatten().any(|die| reached.contains(die))
-    };
-    for Function { name, node, has_body } in &group.functions {
-        let reached = match node {
-            Some(node) if *has_body => Some(graph.of_function(*node)?),
-            _ => None,
-        };
-        for difference in different.iter_mut() {
-            if reached.as_ref().is_none_or(|reached| touched(reached, difference)) {
-                difference.functions.push(name.clone());
-            }
-        }
-    }
-    for (name, variables) in &group.types.variables {
-        for variable in variables {
-            let reached = graph.of_variable(variable.die)?;
-            for difference in different.iter_mut() {
-                if touched(&reached, difference) {
-                    difference.variables.push(name.clone());
-                }
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,14 +1,17 @@
 //! All types and static variables that one compilation unit knows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use super::DwarfError;
 use super::debug_info::DebugInfo;
 use super::layout::{self, TypeLayout};
 use super::node::Node;
+use super::placement::byte_size;
 use super::type_names::{TypeKey, TypeNames, is_qualifier};
 use super::unit::{DieId, UnitId};
-use super::variables::{StaticLocation, block_path, static_location};
+use super::variables::{StaticLocation, block_path, static_addresses, static_location};
 
 /// How many links from a type to what it is made of are followed.
 const MAX_LINKS: usize = 64;
@@ -26,13 +29,19 @@ pub(super) struct UnitTypes {
     pub(super) referred: BTreeSet<UnitId>,
 }
 
-/// A variable with static storage, or the declaration of one elsewhere.
+/// A variable with static storage, or the declaration of one elsewhere. Variables of files and namespaces without a
+/// place are among them: the compiler took them apart, or the place stands at another entry.
 #[derive(Debug, Clone)]
 pub(super) struct StaticVariable {
-    pub(super) die: DieId,
+    /// Its type; `None` if that is not stated.
+    pub(super) target: Option<DieId>,
+    /// What symbols for it may be called.
+    pub(super) symbols: Vec<String>,
+    /// The addresses that it takes up, piece by piece.
+    pub(super) ranges: Vec<Range<u64>>,
     pub(super) type_name: String,
     pub(super) constant: bool,
-    /// `None` for declarations.
+    /// `None` for declarations, and for variables without one fixed place.
     pub(super) location: Option<StaticLocation>,
     pub(super) file: Option<String>,
 }
@@ -50,8 +59,7 @@ impl UnitTypes {
             for link in linked {
                 if seen.insert(link) {
                     match debug.root(link)?.tag() {
-                        gimli::DW_TAG_partial_unit => queue.push(link),
-                        gimli::DW_TAG_type_unit => return Err(DwarfError::TypeUnits),
+                        gimli::DW_TAG_partial_unit | gimli::DW_TAG_type_unit => queue.push(link),
                         _ => {
                             types.referred.insert(link);
                         }
@@ -84,14 +92,22 @@ impl UnitTypes {
         root: Node<'d, 's>,
         names: &mut TypeNames<'d, 's>,
     ) -> Result<Vec<UnitId>, DwarfError> {
+        let has_type_units = root.has_type_units();
         let mut imports = Vec::new();
+        // Typedefs of this unit name types of type units.
+        names.visit(root.id().unit)?;
         for node in root.subtree() {
+            if has_type_units {
+                imports.extend(node.attributes()?.type_units()?);
+            }
             match node.tag() {
                 gimli::DW_TAG_variable => self.read_variable(node, names)?,
                 gimli::DW_TAG_imported_unit => {
                     let target = node.attributes()?.reference(gimli::DW_AT_import)?;
                     imports.extend(target.map(|target| target.id().unit));
                 }
+                // The stub of a type in a type unit.
+                _ if has_type_units && node.attributes()?.has(gimli::DW_AT_signature) => {}
                 _ if layout::states_layout(node) => {
                     let keys = names.type_keys(node)?;
                     if keys.is_empty() {
@@ -125,12 +141,20 @@ impl UnitTypes {
     ) -> Result<(), DwarfError> {
         let attributes = node.attributes()?;
         let location = static_location(&attributes)?;
+        let addresses = static_addresses(&attributes)?;
         let declared = attributes.flag(gimli::DW_AT_declaration);
-        if (location.is_none() && !declared) || attributes.flag(gimli::DW_AT_artificial) {
+        if attributes.flag(gimli::DW_AT_artificial) {
+            return Ok(());
+        }
+        if location.is_none() && addresses.is_empty() && !declared && !is_at_file_level(node) {
             return Ok(());
         }
         let Some(own_name) = node.name()? else { return Ok(()) };
         let declaration = node.declaration()?;
+        let mut symbols = vec![own_name.to_string()];
+        for origin in node.origins()? {
+            symbols.extend(origin.text(gimli::DW_AT_linkage_name)?.map(Cow::into_owned));
+        }
         // The function is part of the scope already.
         let blocks = block_path(declaration)?;
         let scope = declaration.scope()?;
@@ -138,8 +162,11 @@ impl UnitTypes {
         let parts: Vec<_> = parts.filter(|part| !part.is_empty()).chain([own_name.as_ref()]).collect();
         let name = parts.join("::");
         let target = node.type_node()?;
+        let size = target.map_or(Ok(None), byte_size)?.unwrap_or(0).max(1);
         let variable = StaticVariable {
-            die: node.id(),
+            target: target.map(Node::id),
+            symbols,
+            ranges: addresses.into_iter().map(|start| start..start.saturating_add(size)).collect(),
             type_name: names.name(target)?.to_string(),
             constant: is_constant(target)?,
             location,
@@ -148,6 +175,16 @@ impl UnitTypes {
         self.variables.entry(name).or_default().push(variable);
         Ok(())
     }
+}
+
+/// Whether an entry lies in no function and no type.
+fn is_at_file_level(node: Node<'_, '_>) -> bool {
+    std::iter::successors(node.parent(), |node| node.parent()).all(|outer| {
+        matches!(
+            outer.tag(),
+            gimli::DW_TAG_compile_unit | gimli::DW_TAG_partial_unit | gimli::DW_TAG_namespace
+        )
+    })
 }
 
 /// Whether a type, or the element of an array, is `const`.

@@ -87,6 +87,30 @@ pub(super) fn static_location(attributes: &Attributes<'_, '_>) -> Result<Option<
     Ok(kind.map(|kind| kind(value)).filter(|&location| location != StaticLocation::Address(0)))
 }
 
+/// The addresses that a variable has, also if the compiler took it apart: each piece then has its own.
+pub(super) fn static_addresses(attributes: &Attributes<'_, '_>) -> Result<Vec<u64>, DwarfError> {
+    let value = attributes.value(gimli::DW_AT_location);
+    let Some(expression) = value.and_then(|location| location.exprloc_value()) else { return Ok(Vec::new()) };
+    let encoding = attributes.node().unit().gimli().encoding();
+    let error = |cause| DwarfError::Malformed { section: "variable location", cause };
+    let mut operations = expression.operations(encoding);
+    let mut found = Vec::new();
+    while let Some(operation) = operations.next().map_err(error)? {
+        match operation {
+            gimli::Operation::Address { address } => found.push(address),
+            gimli::Operation::AddressIndex { index } => found.push(attributes.indexed_address(index)?),
+            gimli::Operation::PlusConstant { value } => {
+                if let Some(last) = found.last_mut() {
+                    *last = last.wrapping_add(value);
+                }
+            }
+            _ => {}
+        }
+    }
+    found.retain(|address| *address != 0);
+    Ok(found)
+}
+
 /// The function and the blocks around an entry; empty outside of functions and in unnamed ones.
 pub(super) fn block_path(node: Node<'_, '_>) -> Result<Vec<String>, DwarfError> {
     let mut path = Vec::new();
