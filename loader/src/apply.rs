@@ -9,12 +9,13 @@ use crate::payload::{self, Layout};
 use crate::place::{self, Demand};
 use crate::presence::{self, Presence};
 use crate::record::{HEADER_LEN, Header, Record, RegionState, Table};
-use crate::redirect::{Form, PatchState, Redirects, RuntimeRedirect, prepare_pages};
+use crate::redirect::{Form, PatchState, Redirects, RuntimeRedirect, SiteState, prepare_pages};
 use crate::report::{Effort, Outcome};
 use crate::target::Target;
 use crate::transition::Transition;
 use patchfile::decode::SecondReader;
 use patchfile::{Patch, PatchId, Redirect, RedirectKind, SectionKind};
+use std::os::unix::fs::FileTypeExt as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An address that no place exceeds: makes tables as long as they can get.
@@ -32,8 +33,12 @@ pub struct LoadedPatch {
 impl LoadedPatch {
     /// Reads a patch file.
     pub fn from_file(path: &str) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| LoaderError::Read { path: path.to_owned(), source })?;
+        let failed = |source| LoaderError::Read { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(failed)?.file_type().is_char_device() {
+            // A device may never end.
+            return Err(failed(std::io::Error::other("it is a device, not a file")));
+        }
+        let bytes = std::fs::read(path).map_err(failed)?;
         let patch = Patch::parse(&bytes)
             .map_err(|source| LoaderError::PatchFile { path: path.to_owned(), source })?;
         Ok(LoadedPatch { patch, id: PatchId::of_file(&bytes) })
@@ -93,8 +98,13 @@ impl Application<'_> {
                 return Ok((Outcome::Already, Effort { functions, ..Effort::default() }));
             }
             let (states, _) = redirects.read(&self.target.memory)?;
-            redirects.refuse_foreign(&states)?;
-            own.extend(record.table.functions.iter().zip(states));
+            // Where another patch redirects a function by now, the comparison below names it.
+            if Presence::of(record, &self.target)?.state != PatchState::Inert {
+                redirects.refuse_foreign(&states)?;
+            }
+            let is_own = |state: &SiteState| !matches!(state, SiteState::Foreign(..));
+            let functions = record.table.functions.iter().zip(states);
+            own.extend(functions.filter(|(_, state)| is_own(state)));
         }
         compare_old_code(&self.target, &self.loaded.patch, self.image.bias, &own)?;
         if !dry_run {

@@ -160,10 +160,6 @@ impl Injector<'_> {
                 .map_err(|errno| failed("reading registers", errno.into()))
         };
         let mut regs = read()?;
-        if restart::may_start_over(&regs) {
-            restart::start_over(tid, &mut regs)
-                .map_err(|errno| failed("setting registers", errno.into()))?;
-        }
         if let Some(patience) = patience
             && restart::call_state(&regs) == Call::RestartBlock
         {

@@ -1,9 +1,10 @@
 //! What has become of a patch in its target: how its redirects stand, and whether its image is still there.
 
+use crate::address::RuntimeAddr;
 use crate::error::Result;
 use crate::image::Image;
 use crate::record::{Header, Record};
-use crate::redirect::{PatchState, SiteState};
+use crate::redirect::{PatchState, RuntimeRedirect, SiteState};
 use crate::target::Target;
 use patchfile::PatchId;
 
@@ -28,7 +29,11 @@ impl Presence {
         let (states, gate_open) = redirects.read(&target.memory)?;
         // No order of the loader's writes leaves the gate open without a redirect: the text came anew from the file.
         let reloaded = gate_open && states.iter().all(|state| *state == SiteState::Original);
-        let state = if reloaded { PatchState::Inert } else { redirects.state(&target.memory)? };
+        let state = if reloaded || (!gate_open && is_reverted(&states, record, target)?) {
+            PatchState::Inert
+        } else {
+            redirects.state(&target.memory)?
+        };
         Ok(Presence { state, unloaded: false, reloaded })
     }
 }
@@ -47,6 +52,39 @@ fn is_unloaded(record: &Record, target: &Target) -> bool {
     let has_owner = |address| target.images.iter().any(|image| image.extent().contains(address));
     image_of(&record.header, target).is_none()
         && record.redirects().places().all(|(place, _)| !is_code(place) || has_owner(place))
+}
+
+/// True if nothing of a patch is left in the text: its places hold the original bytes, or the redirects of another
+/// patch that came later.
+fn is_reverted(states: &[SiteState], record: &Record, target: &Target) -> Result<bool> {
+    for state in states {
+        let reverted = match state {
+            SiteState::Original => true,
+            SiteState::Foreign(address, _) => is_of_another_patch(*address, record, target)?,
+            _ => false,
+        };
+        if !reverted {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// True if a patch with another record has a redirect at `address`.
+fn is_of_another_patch(address: RuntimeAddr, record: &Record, target: &Target) -> Result<bool> {
+    for header in target.filled_regions().filter(|header| header.patch != record.header.patch) {
+        let other = Record { table: header.read_table(&target.memory, target.process.pid())?, header };
+        let redirects = other.redirects();
+        let (states, _) = redirects.read(&target.memory)?;
+        let has_it = |(redirect, state): (&RuntimeRedirect, SiteState)| {
+            matches!(state, SiteState::New | SiteState::Trampoline)
+                && redirect.places().iter().any(|(place, _)| *place == address)
+        };
+        if redirects.all.iter().zip(states).any(has_it) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The record of a patch for an image as it is loaded now.

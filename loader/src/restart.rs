@@ -44,15 +44,11 @@ const RESTARTABLE_ON_SOCKETS: &[libc::c_long] =
     &[libc::SYS_read, libc::SYS_readv, libc::SYS_write, libc::SYS_writev];
 
 /// True if a call that waits in its restart block may as well be made again from its beginning: poll(2) without a
-/// timeout.
-pub(crate) fn may_start_over(regs: &user_regs_struct) -> bool {
-    call_state(regs) == Call::RestartBlock && regs.orig_rax as i64 == libc::SYS_poll && (regs.rdx as i32) < 0
-}
-
-/// Lets the kernel make a stopped thread's call again from its beginning ([`may_start_over`]).
-pub(crate) fn start_over(tid: Pid, regs: &mut user_regs_struct) -> nix::Result<()> {
-    regs.rax = RESTART_UNLESS_HANDLER as u64;
-    ptrace::setregs(tid, *regs)
+/// timeout. Its thread can be used for injected calls then, and shows at the next stop too which call it is in.
+fn may_start_over(regs: &user_regs_struct) -> bool {
+    call_state(regs) == Call::RestartBlock
+        && regs.orig_rax as i64 == libc::SYS_poll
+        && (regs.rdx as u32).cast_signed() < 0
 }
 
 /// True if the loader makes system call `number` again after a stop.
@@ -135,7 +131,7 @@ impl Repairs {
                 RESTARTABLE_ON_SOCKETS.contains(&(regs.orig_rax as i64))
                     && process.is_socket(tid, regs.rdi as i32)
             }
-            _ => false,
+            _ => may_start_over(&regs),
         };
         if may_be_repeated && self.made_by_syscall(&regs, memory) {
             regs.rax = RESTART_UNLESS_HANDLER as u64;

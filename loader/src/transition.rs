@@ -79,9 +79,12 @@ impl<'a> Transition<'a> {
             }
             attempts += 1;
             let map = self.process.read_map(&mut self.maps)?;
-            let obstacle = match self.attempt(&map, &mut write)? {
-                Ok((stop, transition)) => return Ok(Pause { stop, transition, attempts }),
-                Err(obstacle) => obstacle,
+            let obstacle = match self.attempt(&map, &mut write) {
+                Ok(Ok((stop, transition))) => return Ok(Pause { stop, transition, attempts }),
+                Ok(Err(obstacle)) => obstacle,
+                // A child of vfork(2) goes its own way soon.
+                Err(error @ LoaderError::SharedMemory { .. }) => Obstacle::Shared(error),
+                Err(error) => return Err(error),
             };
             loop {
                 if Instant::now() + pause >= deadline {
@@ -157,6 +160,8 @@ impl<'a> Transition<'a> {
 enum Obstacle {
     /// A thread did not stop.
     Unstoppable(LoaderError),
+    /// Another process runs in the same memory.
+    Shared(LoaderError),
     /// The activeness check found something.
     Active(Blocker),
 }
@@ -164,7 +169,7 @@ enum Obstacle {
 impl Obstacle {
     fn into_error(self, pid: Pid) -> LoaderError {
         match self {
-            Obstacle::Unstoppable(error) => error,
+            Obstacle::Unstoppable(error) | Obstacle::Shared(error) => error,
             Obstacle::Active(blocker) => LoaderError::Busy { pid, reason: blocker.to_string() },
         }
     }

@@ -14,6 +14,12 @@ pub enum InputError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// The patch would be written over a build that it is made from.
+    #[error("{path} is one of the builds; give the patch another name")]
+    OutputIsInput {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not ELF, or its structures are damaged.
     #[error("{path} is not a readable ELF file: {reason}")]
     Elf {

@@ -92,6 +92,13 @@ impl TypeCheck {
                 change.undescribed.iter().map(|undescribed| undescribed.function.clone()).collect();
             functions.dedup();
             (detail, functions)
+        } else if let (Some(first), false) = (change.beside.first(), harmless) {
+            let detail = format!(
+                "its layout{in_file} changes, and {first} is compiled where it is complete: a cast to it would leave no \
+                 trace in the debugging information: {}",
+                change.detail
+            );
+            (detail, change.beside.clone())
         } else {
             let whose = if self.checked { "" } else { " whose types are known" };
             self.warnings.push(format!("{text}; no changed function{whose} touches it"));

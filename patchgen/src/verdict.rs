@@ -407,7 +407,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let mut noted = notes;
         noted.extend(types.warnings);
         if outcome == Outcome::Patchable {
-            noted.extend(warnings::about(&self.pair, &self.matching, &self.changes()));
+            noted.extend(warnings::about(self.pair, self.matching, &self.changes()));
         }
         let build = |path: &Path, image: &crate::image::Image<'_>| Build {
             path: path.to_owned(),

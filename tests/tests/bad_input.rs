@@ -199,3 +199,26 @@ fn closed_output() {
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(!said.contains("panicked"), "{said}");
 }
+
+/// A patch is never written over a build, and what is no file stays what it is.
+#[test]
+fn output_that_is_no_new_file() {
+    let built = Pair::edit(SOURCE, "x * 3", "x * 5").build();
+    let [old, new] = [&built.old, &built.new].map(|path| path.to_str().expect("a path in UTF-8"));
+    let before = std::fs::read(old).expect("the build");
+    let ran = patchgen(&["diff", old, new, "-o", old]);
+    assert_eq!(ran.status, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("give the patch another name"), "{ran:?}");
+    assert_eq!(std::fs::read(old).expect("the build"), before);
+
+    let device = built.path("null");
+    let made = std::process::Command::new("mknod").arg(&device).args(["c", "1", "3"]).status();
+    assert!(made.is_ok_and(|status| status.success()), "mknod");
+    let ran = patchgen(&["diff", old, new, "-o", device.to_str().expect("a path in UTF-8")]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(!std::fs::metadata(&device).expect("the device").is_file());
+
+    let ran = patchgen(&["diff", old, "/dev/zero"]);
+    assert_eq!(ran.status, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("/dev/zero") && ran.stderr.contains("device"), "{ran:?}");
+}

@@ -48,6 +48,7 @@ cases! {
     assembly_without_size
     bit_fields
     callbacks
+    cast_layout
     changed_string
     class_layout
     cold_part

@@ -7,6 +7,7 @@ use crate::sharers::all_pids;
 use crate::target::Target;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use std::collections::HashSet;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -48,7 +49,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         }
         pids
     } else {
-        arguments.processes.pids.clone()
+        let mut seen = HashSet::new();
+        arguments.processes.pids.iter().copied().filter(|pid| seen.insert(*pid)).collect()
     };
     let results = pids.into_iter().map(|pid| {
         let result = match apply(pid, &loaded, &options) {

@@ -1,10 +1,12 @@
 //! `patchgen diff`
 
 use super::Exit;
+use crate::error::InputError;
 use crate::report::Outcome;
 use crate::verdict::{Inputs, diff};
 use anyhow::Context as _;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `patchgen diff`.
@@ -36,6 +38,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    if let Some(output) = &args.output {
+        refuse_input(output, &[&args.old, &args.new])?;
+    }
     let mut result = diff(&Inputs {
         old: &args.old,
         new: &args.new,
@@ -63,8 +68,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// Writes beside the destination, then renames: there is never half a patch under the name.
+/// Refuses to write the patch over a build that it is made from.
+fn refuse_input(output: &Path, inputs: &[&PathBuf]) -> anyhow::Result<()> {
+    let Ok(output_file) = std::fs::metadata(output) else { return Ok(()) };
+    let is_output = |input: &&&PathBuf| {
+        std::fs::metadata(input)
+            .is_ok_and(|file| (file.dev(), file.ino()) == (output_file.dev(), output_file.ino()))
+    };
+    if inputs.iter().any(|input| is_output(&input)) {
+        return Err(InputError::OutputIsInput { path: output.to_owned() }.into());
+    }
+    Ok(())
+}
+
+/// Writes beside the destination, then renames: there is never half a patch under the name. What is no regular file
+/// (a device, a pipe) is written to, and stays what it is; a symbolic link is followed.
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let followed = std::fs::canonicalize(path);
+    let path = followed.as_deref().unwrap_or(path);
+    if std::fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+        return std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
     let partial = path.with_file_name(name);

@@ -151,16 +151,54 @@ impl Matching {
                 _ => open.push((olds, news)),
             }
         }
-        for (olds, news) in open {
-            self.match_group(pair, units, &olds, &news);
+        // Bodies that call functions of another open group are told apart once that group is settled.
+        loop {
+            let keys: BTreeSet<Key> =
+                open.iter().map(|(olds, _)| self.old_function_keys[olds[0] as usize]).collect();
+            let (waiting, ready): (Vec<_>, Vec<_>) = std::mem::take(&mut open)
+                .into_iter()
+                .partition(|(olds, news)| self.leads_to_other(pair, &keys, olds, news));
+            let stuck = ready.is_empty();
+            open = waiting;
+            let now = if stuck { std::mem::take(&mut open) } else { ready };
+            if now.is_empty() {
+                break;
+            }
+            for (olds, news) in now {
+                self.match_group(pair, units, &olds, &news, stuck);
+            }
         }
         self.match_moved_functions(pair);
     }
 
+    /// True if a function of a group refers to one whose key is among `keys` and not the group's own.
+    fn leads_to_other(&self, pair: &Pair<'_, '_>, keys: &BTreeSet<Key>, olds: &[u32], news: &[u32]) -> bool {
+        let own = self.old_function_keys[olds[0] as usize];
+        let leads = |program: &Program<'_>, all: &[Key], id: u32| {
+            program.code(FunctionId(id)).references.iter().any(|reference| match reference.referent {
+                Referent::Code { function, .. } => {
+                    let key = all[function.0 as usize];
+                    key != own && keys.contains(&key)
+                }
+                _ => false,
+            })
+        };
+        olds.iter().any(|id| leads(pair.old, &self.old_function_keys, *id))
+            || news.iter().any(|id| leads(pair.new, &self.new_function_keys, *id))
+    }
+
     /// Matches functions that share a key: same unit, name and body; same unit and body; same unit and name. Pairs
     /// that are not the only ones at their step are noted as made by order, and so are pairs of changed functions
-    /// that only a number in the name makes: a new clone or lambda before them takes their numbers.
-    fn match_group(&mut self, pair: &Pair<'_, '_>, units: &dyn Units, olds: &[u32], news: &[u32]) {
+    /// that only a number in the name makes: a new clone or lambda before them takes their numbers. `uncertain` says
+    /// that equal bodies may call functions which are not known to be the same.
+    fn match_group(
+        &mut self,
+        pair: &Pair<'_, '_>,
+        units: &dyn Units,
+        olds: &[u32],
+        news: &[u32],
+        uncertain: bool,
+    ) {
         let name_old = |id: u32| &pair.old.image.function(FunctionId(id)).name;
         let name_new = |id: u32| &pair.new.image.function(FunctionId(id)).name;
         let unit_old = |id: u32| units.old_unit(pair.old.image.function(FunctionId(id)).address());
@@ -184,7 +222,8 @@ impl Matching {
             };
             for old in left_old.clone() {
                 let Some(new) = left_new.iter().copied().find(|new| fits(old, *new)) else { continue };
-                let by_number = step == 2 && family(name_old(olds[old])) != *name_old(olds[old]);
+                let by_number =
+                    (step == 2 || uncertain) && family(name_old(olds[old])) != *name_old(olds[old]);
                 let sole = left_new.iter().filter(|new| fits(old, **new)).count() == 1
                     && left_old.iter().filter(|old| fits(**old, new)).count() == 1
                     && (!by_number || (left_old.len() == 1 && left_new.len() == 1));

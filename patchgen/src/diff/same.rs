@@ -10,7 +10,7 @@ use std::ops::Range;
 pub struct Sameness<'s, 'p, 'a> {
     pair: &'s Pair<'p, 'a>,
     matching: &'s Matching,
-    /// Functions and objects count as the same if their keys are equal, matched or not.
+    /// Objects, and functions of which neither is matched, count as the same if their keys are equal.
     by_key: bool,
 }
 
@@ -44,7 +44,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         Sameness { pair, matching, by_key: false }
     }
 
-    /// Sameness by file and stem of the name, for use before everything is matched.
+    /// Sameness by what was matched and, where nothing was yet, by file and family of the name.
     pub fn by_key(pair: &'s Pair<'p, 'a>, matching: &'s Matching) -> Self {
         Sameness { pair, matching, by_key: true }
     }
@@ -119,10 +119,11 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     fn same_function(&self, old: FunctionId, new: FunctionId) -> bool {
-        if self.by_key {
+        let matched = self.matching.new_function(old);
+        if self.by_key && matched.is_none() && self.matching.old_function(new).is_none() {
             self.matching.old_function_keys[old.0 as usize] == self.matching.new_function_keys[new.0 as usize]
         } else {
-            self.matching.new_function(old) == Some(new)
+            matched == Some(new)
         }
     }
 
@@ -238,7 +239,25 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         if a_size != b_size {
             return Err(format!("its size changed from {a_size} to {b_size} bytes"));
         }
+        if self.pair.old.image.object(old).is_relative_table() {
+            return self.relative_tables(a, b);
+        }
         self.data(a, b)
+    }
+
+    /// Compares what the entries of two tables of 32-bit distances from the table's beginning lead to.
+    fn relative_tables(&self, old: Range<u64>, new: Range<u64>) -> Result<(), Difference> {
+        let entries = |image: &crate::image::Image<'_>, table: Range<u64>| -> Vec<u64> {
+            let words = image.bytes(table.clone()).unwrap_or_default().chunks_exact(4);
+            let distance = |word: &[u8]| i64::from(i32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+            words.map(|word| table.start.wrapping_add_signed(distance(word))).collect()
+        };
+        let (olds, news) = (entries(&self.pair.old.image, old), entries(&self.pair.new.image, new));
+        if olds.iter().zip(&news).all(|(a, b)| self.addresses(*a, *b, None)) {
+            Ok(())
+        } else {
+            Err("an entry of its table changed".to_owned())
+        }
     }
 
     /// Compares initial data of the same length: bytes, and what pointers lead to.
@@ -282,7 +301,10 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
 /// Pointers in initial data: those of the dynamic linker, and absolute ones of which the linker kept a record.
 pub(crate) fn data_pointers(image: &crate::image::Image<'_>, range: Range<u64>) -> Vec<(u64, Pointer)> {
     let mut pointers: Vec<(u64, Pointer)> = image.linkage.pointers_in(range.clone()).to_vec();
-    if !image.position_independent {
+    if image.may_hide_pointers() {
+        pointers.extend(maybe_pointers(image, range));
+        pointers.sort_by_key(|(address, _)| *address);
+    } else if !image.position_independent {
         for kept in image.kept_in(range) {
             if kept.kind == elf::R_X86_64_64.0 && image.linkage.pointer_at(kept.address).is_none() {
                 let word =
@@ -295,6 +317,20 @@ pub(crate) fn data_pointers(image: &crate::image::Image<'_>, range: Range<u64>) 
         pointers.sort_by_key(|(address, _)| *address);
     }
     pointers
+}
+
+/// Aligned words that are addresses in the image: without relocations nothing tells them from numbers.
+fn maybe_pointers(image: &crate::image::Image<'_>, range: Range<u64>) -> Vec<(u64, Pointer)> {
+    let from = range.start.next_multiple_of(8);
+    let bytes = if from < range.end { image.bytes(from..range.end) } else { None };
+    let words = bytes.unwrap_or_default().chunks_exact(8).enumerate();
+    let found = words.filter_map(|(index, word)| {
+        let at = from + index as u64 * 8;
+        let word = u64::from_le_bytes(word.try_into().ok()?);
+        let is_address = image.section_at(word).is_some() && image.linkage.pointer_at(at).is_none();
+        is_address.then_some((at, Pointer::Address(word)))
+    });
+    found.collect()
 }
 
 /// True if `old` and `new` agree outside the fields that hold references.

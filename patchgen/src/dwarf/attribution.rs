@@ -52,6 +52,10 @@ pub(super) fn attribute<'d, 's>(
         let leading = graph.leading_to(dies.map_or(&[], Vec::as_slice));
         let touching = described.iter().filter(|(_, types)| types.iter().any(|die| leading.contains(die)));
         difference.functions.extend(touching.map(|((name, _), _)| (*name).to_owned()));
+        // A cast leaves no trace in the description of a function: whoever is compiled where the type is complete may
+        // use it.
+        let beside = groups.get(difference.group).into_iter().flat_map(|group| &group.functions);
+        difference.beside.extend(beside.map(|function| function.name.clone()));
         let near = opaque.iter().filter(|(_, near)| near.contains(difference.group));
         difference.functions.extend(near.map(|(name, _)| (*name).to_owned()));
         for (name, variable) in variables() {

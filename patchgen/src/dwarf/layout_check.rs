@@ -61,6 +61,7 @@ pub fn compare_layouts(
                 known.variables.extend(change.variables);
                 known.used_variables.extend(change.used_variables);
                 known.undescribed.extend(change.undescribed);
+                known.beside.extend(change.beside);
             }
         }
     }
@@ -73,6 +74,7 @@ pub fn compare_layouts(
         sort(&mut change.variables);
         sort(&mut change.used_variables);
         sort(&mut change.undescribed);
+        sort(&mut change.beside);
     }
     report.unchecked_functions = [old.unchecked, new.unchecked].concat();
     sort(&mut report.unchecked_functions);

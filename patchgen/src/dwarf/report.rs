@@ -40,6 +40,8 @@ pub struct LayoutChange {
     pub used_variables: Vec<String>,
     /// Uses of data that nothing describes, near the type: it is not known whether they touch it.
     pub undescribed: Vec<UndescribedUse>,
+    /// Those of the given functions that are compiled where the type is complete: a cast to it would leave no trace.
+    pub beside: Vec<String>,
 }
 
 /// A function uses data that has no description, so that it is not known which types it touches.

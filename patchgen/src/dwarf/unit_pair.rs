@@ -77,6 +77,7 @@ pub(super) struct Difference<'p> {
     pub(super) variables: Vec<String>,
     pub(super) used_variables: Vec<String>,
     pub(super) undescribed: Vec<UndescribedUse>,
+    pub(super) beside: Vec<String>,
 }
 
 impl<'p> Pair<'p, '_, '_, '_> {
@@ -121,6 +122,7 @@ impl<'p> Pair<'p, '_, '_, '_> {
                         variables: Vec::new(),
                         used_variables: Vec::new(),
                         undescribed: Vec::new(),
+                        beside: Vec::new(),
                     });
                 }
             }
@@ -185,6 +187,7 @@ impl Difference<'_> {
             variables: self.variables,
             used_variables: self.used_variables,
             undescribed: self.undescribed,
+            beside: self.beside,
         }
     }
 }

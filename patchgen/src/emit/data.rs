@@ -94,6 +94,17 @@ impl Builder<'_, '_, '_> {
             self.refuse_object(&object.name, RefusalKind::UnknownReference, detail);
             return;
         }
+        if object.is_relative_table() {
+            let detail = "it holds distances to places outside it; compile that file with -fno-pic or without \
+                          optimisation, or keep the table";
+            self.refuse_object(&object.name, RefusalKind::UnknownReference, detail.to_owned());
+            return;
+        }
+        if image.may_hide_pointers() && !crate::diff::data_pointers(image, object.range.clone()).is_empty() {
+            let detail = "a number in it may be an address".to_owned();
+            self.refuse_object(&object.name, RefusalKind::MaybeAddress, detail);
+            return;
+        }
         let mut relocations: Vec<Relocation> = Vec::new();
         for (address, pointer) in crate::diff::data_pointers(image, object.range.clone()) {
             match self.place_pointer(&object.name, &pointer) {

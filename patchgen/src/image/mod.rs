@@ -144,6 +144,12 @@ pub struct Object {
 }
 
 impl Object {
+    /// True for clang's tables of distances from their own beginning, which nothing else marks
+    /// (lib/Transforms/Utils/RelLookupTableConverter.cpp).
+    pub fn is_relative_table(&self) -> bool {
+        self.name.starts_with("reltable.")
+    }
+
     /// True for symbols by which the linker marks a place: they name no data of their own.
     pub fn is_mark(&self) -> bool {
         const MARKS: [&str; 21] = [
@@ -242,6 +248,11 @@ impl<'a> Image<'a> {
         let index = self.code_index.partition_point(|(range, ..)| range.start <= address).checked_sub(1)?;
         let (range, id, part) = &self.code_index[index];
         range.contains(&address).then(|| (*id, *part, address - range.start))
+    }
+
+    /// True if absolute addresses in data cannot be told from numbers: a fixed address, and no relocations kept.
+    pub fn may_hide_pointers(&self) -> bool {
+        !self.position_independent && self.kept_relocations.is_none()
     }
 
     /// Kept relocations whose field begins in `range`.

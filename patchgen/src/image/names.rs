@@ -44,7 +44,7 @@ fn has_local_scope(name: &str) -> bool {
 fn variants(name: &str) -> String {
     let kind = |bytes: &[u8]| matches!(bytes, [b'C' | b'D', b'0'..=b'5', b'E']);
     let found = (0..name.len().saturating_sub(2)).filter(|at| kind(&name.as_bytes()[*at..*at + 3]));
-    found.map(|at| format!(" {}", &name[at..at + 2])).collect()
+    found.flat_map(|at| [" ", &name[at..at + 2]]).collect()
 }
 
 /// `{lambda(int)#2}` is `{lambda(int)#}`.

@@ -105,7 +105,9 @@ impl Image<'_> {
                         Referent::Object { id, offset: offset as i64, ends_here, certain: base.is_some() }
                     }
                     (None, Access::Read) => Referent::Constant { address, ends_here },
-                    (None, Access::ReadAfterRelocation) if !self.is_padding(address) => {
+                    (None, Access::ReadAfterRelocation)
+                        if section.name.starts_with(".data.rel.ro") && !self.is_padding(address) =>
+                    {
                         Referent::Constant { address, ends_here }
                     }
                     (None, _) => self.resolve_edge(address),
