@@ -8,7 +8,7 @@ CARGO_FLAGS ?= --locked
 SAMPLE := $(abspath $(BUILD))/minivmm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build samples demo test unit e2e test-qemu matrix bench bench-gen bench-stop lint fmt install clean
+.PHONY: help setup build samples demo test unit e2e test-qemu test-fixes matrix bench bench-gen bench-stop lint fmt install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,6 +37,9 @@ e2e: build samples ## Tests on live processes and guests
 
 test-qemu: build ## Patch a real QEMU with real fixes (builds QEMU the first time, 10 to 15 minutes)
 	PATCHGEN=$(abspath $(BIN))/patchgen TARDIGRADE=$(abspath $(BIN))/tardigrade samples/qemu/test-qemu.sh $(QEMU_ARGS)
+
+test-fixes: build ## Patch running servers and libraries with fixes from Debian's history (builds them the first time, 15 minutes)
+	PATCHGEN=$(abspath $(BIN))/patchgen TARDIGRADE=$(abspath $(BIN))/tardigrade samples/fixes/test-fixes.sh $(FIXES_ARGS)
 
 matrix: build ## Behaviour cases with gcc and clang in all configurations (needs clang; MATRIX="clang -O2" runs a part)
 	TARDIGRADE_BIN=$(abspath $(BIN)) $(CARGO) run $(CARGO_FLAGS) -q -p tardigrade-tests --example matrix -- $(if $(MATRIX),"$(MATRIX)")

@@ -1,0 +1,3 @@
+needs=
+configure() { ./configure --disable-manpage_support; }
+compile() { nice make -j "$jobs" -C src; }
