@@ -84,3 +84,25 @@ fn data_without_a_size() {
     assert_ne!(constant.verdict.verdict, Outcome::Unchanged, "{}", constant.verdict);
     Pair::edit(source, ".long 20", ".long 10").build().diff().refused(RefusalKind::DataChanged, "lim");
 }
+
+/// Without relocations a pointer in data looks like a number.
+#[test]
+fn string_behind_a_pointer_at_a_fixed_address() {
+    let source = "static const char *format = \"old%d\"; const char *const volatile *p = &format;
+                  int main(void) { return p[0][0]; }";
+    let diff = Pair::edit(source, "old%d", "new%d").form(Form::Fixed).build().diff();
+    diff.refused(RefusalKind::DataChanged, "format");
+}
+
+/// clang's tables of distances from their own beginning (`reltable.f`): the same bytes lead to another string.
+#[test]
+fn string_behind_a_relative_table() {
+    let source = ".section .rodata\n.p2align 2\n.type reltable.f,@object\nreltable.f: .long .L1-reltable.f\n .long .L2-reltable.f
+ .size reltable.f,8\n.L1: .string \"one\"\n.L2: .string \"two\"
+ .text\n.globl f\n.type f,@function\nf: lea reltable.f(%rip),%rcx\n movslq (%rcx,%rdi,4),%rax\n add %rcx,%rax\n ret\n.size f,.-f\n";
+    for named in [source.to_owned(), source.replace(".L1", "one").replace(".L2", "two")] {
+        let diff = Pair::asm_edit(&named, "\"one\"", "\"uno\"").build().diff();
+        assert_ne!(diff.verdict.verdict, Outcome::Unchanged, "{}", diff.verdict);
+        diff.not_patched();
+    }
+}

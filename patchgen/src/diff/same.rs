@@ -253,7 +253,20 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             words.map(|word| table.start.wrapping_add_signed(distance(word))).collect()
         };
         let (olds, news) = (entries(&self.pair.old.image, old), entries(&self.pair.new.image, new));
-        if olds.iter().zip(&news).all(|(a, b)| self.addresses(*a, *b, None)) {
+        let same = |(a, b): (&u64, &u64)| {
+            let (old, new) = (self.pair.old.image.resolve(*a, None), self.pair.new.image.resolve(*b, None));
+            let same_contents = match (old, new) {
+                // Nobody else may refer to it, so its contents are compared here.
+                (Referent::Object { id: old, .. }, Referent::Object { id: new, .. })
+                    if !self.pair.old.image.object(old).is_relative_table() =>
+                {
+                    self.object_contents(old, new).is_ok()
+                }
+                _ => true,
+            };
+            same_contents && self.addresses(*a, *b, None)
+        };
+        if olds.iter().zip(&news).all(same) {
             Ok(())
         } else {
             Err("an entry of its table changed".to_owned())
