@@ -36,8 +36,9 @@ pub fn family(name: &str) -> String {
 /// True if a name without suffixes is mangled and holds something that is local to a function, a lambda or a type
 /// without a name. One too many does no harm.
 fn has_local_scope(name: &str) -> bool {
-    name.strip_prefix("_Z")
-        .is_some_and(|rest| rest.contains('Z') || ["Ul", "Ut"].iter().any(|unnamed| rest.contains(unnamed)))
+    name.strip_prefix("_Z").is_some_and(|rest| {
+        rest.contains('Z') || ["Ul", "Ut", "$_"].iter().any(|unnamed| rest.contains(unnamed))
+    })
 }
 
 /// Which constructors and destructors a mangled name tells of: complete, base and deleting ones read alike.
@@ -47,13 +48,17 @@ fn variants(name: &str) -> String {
     found.flat_map(|at| [" ", &name[at..at + 2]]).collect()
 }
 
-/// `{lambda(int)#2}` is `{lambda(int)#}`.
+/// `{lambda(int)#2}` is `{lambda(int)#}`, and clang's `$_2` is `$_`.
 fn without_ordinals(text: &str) -> String {
-    let mut pieces = text.split('#');
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        out.push('#');
-        out.push_str(piece.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+    let mut out = text.to_owned();
+    for mark in ["#", "$_"] {
+        let mut pieces = out.split(mark);
+        let mut without = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            without.push_str(mark);
+            without.push_str(piece.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+        }
+        out = without;
     }
     out
 }
@@ -75,6 +80,8 @@ mod tests {
         let lambda = family("_ZZ4pickiiENUliE_4_FUNEi");
         assert_eq!(lambda, family("_ZZ4pickiiENUliE12_4_FUNEi"));
         assert_ne!(lambda, family("_ZZ4pickiiENUllE_4_FUNEl"));
+        assert_eq!(family("_ZZ4pickiiEN3$_08__invokeEi"), family("_ZZ4pickiiEN3$_18__invokeEi"));
+        assert_eq!(family("_ZNK3$_0clEi"), family("_ZNK4$_12clEi"));
         assert_eq!(family("_ZZ1fiiE5count"), family("_ZZ1fiiE5count_0"));
         assert_eq!(family("_ZZ1fiiE5count"), family("_ZZ1fiiE5count__12_"));
         assert_ne!(family("_ZZ1fiiE5count"), family("_ZZ1giiE5count"));
