@@ -15,7 +15,6 @@ use crate::target::Target;
 use crate::transition::Transition;
 use patchfile::decode::SecondReader;
 use patchfile::{Patch, PatchId, Redirect, RedirectKind, SectionKind};
-use std::os::unix::fs::FileTypeExt as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An address that no place exceeds: makes tables as long as they can get.
@@ -33,12 +32,8 @@ pub struct LoadedPatch {
 impl LoadedPatch {
     /// Reads a patch file.
     pub fn from_file(path: &str) -> Result<Self> {
-        let failed = |source| LoaderError::Read { path: path.to_owned(), source };
-        if std::fs::metadata(path).map_err(failed)?.file_type().is_char_device() {
-            // A device may never end.
-            return Err(failed(std::io::Error::other("it is a device, not a file")));
-        }
-        let bytes = std::fs::read(path).map_err(failed)?;
+        let bytes = patchfile::read_file(path.as_ref())
+            .map_err(|source| LoaderError::Read { path: path.to_owned(), source })?;
         let patch = Patch::parse(&bytes)
             .map_err(|source| LoaderError::PatchFile { path: path.to_owned(), source })?;
         Ok(LoadedPatch { patch, id: PatchId::of_file(&bytes) })
@@ -92,14 +87,17 @@ impl Application<'_> {
         let functions = self.redirected().count();
         let existing = presence::record_of(self.loaded.id, &self.image, &self.target)?;
         let mut own = Vec::new();
+        let mut reloaded = false;
         if let Some(record) = &existing {
-            let redirects = record.redirects();
-            if redirects.state(&self.target.memory)? == PatchState::Applied {
+            let presence = Presence::of(record, &self.target)?;
+            if presence.state == PatchState::Applied {
                 return Ok((Outcome::Already, Effort { functions, ..Effort::default() }));
             }
+            reloaded = presence.reloaded;
+            let redirects = record.redirects();
             let (states, _) = redirects.read(&self.target.memory)?;
             // Where another patch redirects a function by now, the comparison below names it.
-            if Presence::of(record, &self.target)?.state != PatchState::Inert {
+            if presence.state != PatchState::Inert {
                 redirects.refuse_foreign(&states)?;
             }
             let is_own = |state: &SiteState| !matches!(state, SiteState::Foreign(..));
@@ -114,7 +112,7 @@ impl Application<'_> {
             prepare_pages(places, &self.target.memory)?;
         }
         let record = match existing {
-            Some(record) => self.verify_existing(record, dry_run)?,
+            Some(record) => self.verify_existing(record, reloaded && !dry_run)?,
             None if dry_run => {
                 self.rehearse()?;
                 return Ok((Outcome::Applied, Effort { functions, ..Effort::default() }));
@@ -317,8 +315,9 @@ impl Application<'_> {
         Ok(record)
     }
 
-    /// Makes sure that a payload which an earlier apply left is the one that this patch makes.
-    fn verify_existing(&self, record: Record, dry_run: bool) -> Result<Record> {
+    /// Makes sure that a payload which an earlier apply left is the one that this patch makes. With `begin_anew`
+    /// its variables get their initial values again.
+    fn verify_existing(&self, record: Record, begin_anew: bool) -> Result<Record> {
         let (layout, table_len) = self.layout();
         let base = record.header.executable.start;
         let damaged = |what: &str| LoaderError::DamagedRecord {
@@ -333,13 +332,12 @@ impl Application<'_> {
             return Err(damaged("it does not describe this patch"));
         }
         let gate = record.header.gate;
-        let reloaded = Presence::of(&record, &self.target)?.reloaded;
         let sections = self.loaded.patch.sections.iter().zip(&prepared.layout.sections);
         for ((section, offset), mut bytes) in sections.zip(prepared.contents) {
             let address = base.plus(*offset);
             if section.kind == SectionKind::Data {
                 // Variables keep the values that they have, unless those of the image itself begin anew too.
-                if reloaded && !dry_run {
+                if begin_anew {
                     self.target.memory.write(address, &bytes)?;
                 }
                 continue;

@@ -4,9 +4,10 @@ use crate::address::RuntimeAddr;
 use crate::error::Result;
 use crate::image::Image;
 use crate::record::{Header, Record};
-use crate::redirect::{PatchState, RuntimeRedirect, SiteState};
+use crate::redirect::{PatchState, SiteState};
 use crate::target::Target;
 use patchfile::PatchId;
+use std::collections::HashSet;
 
 /// How a patch stands in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +30,13 @@ impl Presence {
         let (states, gate_open) = redirects.read(&target.memory)?;
         // No order of the loader's writes leaves the gate open without a redirect: the text came anew from the file.
         let reloaded = gate_open && states.iter().all(|state| *state == SiteState::Original);
-        let state = if reloaded || (!gate_open && is_reverted(&states, record, target)?) {
-            PatchState::Inert
-        } else {
-            redirects.state(&target.memory)?
+        let state = match PatchState::of(&states, gate_open) {
+            PatchState::Interrupted
+                if reloaded || (!gate_open && is_replaced(&states, record.header.patch, target)?) =>
+            {
+                PatchState::Inert
+            }
+            state => state,
         };
         Ok(Presence { state, unloaded: false, reloaded })
     }
@@ -54,37 +58,31 @@ fn is_unloaded(record: &Record, target: &Target) -> bool {
         && record.redirects().places().all(|(place, _)| !is_code(place) || has_owner(place))
 }
 
-/// True if nothing of a patch is left in the text: its places hold the original bytes, or the redirects of another
-/// patch that came later.
-fn is_reverted(states: &[SiteState], record: &Record, target: &Target) -> Result<bool> {
-    for state in states {
-        let reverted = match state {
-            SiteState::Original => true,
-            SiteState::Foreign(address, _) => is_of_another_patch(*address, record, target)?,
-            _ => false,
-        };
-        if !reverted {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// True if nothing of a patch is left in the text: its places hold the original bytes, or the redirects of other
+/// patches that came later.
+fn is_replaced(states: &[SiteState], patch: PatchId, target: &Target) -> Result<bool> {
+    let others = places_of_others(patch, target)?;
+    Ok(states.iter().all(|state| match state {
+        SiteState::Original => true,
+        SiteState::Foreign(address, _) => others.contains(address),
+        _ => false,
+    }))
 }
 
-/// True if a patch with another record has a redirect at `address`.
-fn is_of_another_patch(address: RuntimeAddr, record: &Record, target: &Target) -> Result<bool> {
-    for header in target.filled_regions().filter(|header| header.patch != record.header.patch) {
+/// Where all patches but one have redirects now.
+fn places_of_others(patch: PatchId, target: &Target) -> Result<HashSet<RuntimeAddr>> {
+    let mut places = HashSet::new();
+    for header in target.filled_regions().filter(|header| header.patch != patch) {
         let other = Record { table: header.read_table(&target.memory, target.process.pid())?, header };
         let redirects = other.redirects();
         let (states, _) = redirects.read(&target.memory)?;
-        let has_it = |(redirect, state): (&RuntimeRedirect, SiteState)| {
-            matches!(state, SiteState::New | SiteState::Trampoline)
-                && redirect.places().iter().any(|(place, _)| *place == address)
-        };
-        if redirects.all.iter().zip(states).any(has_it) {
-            return Ok(true);
+        for (redirect, state) in redirects.all.iter().zip(states) {
+            if matches!(state, SiteState::New | SiteState::Trampoline) {
+                places.extend(redirect.places().into_iter().map(|(place, _)| place));
+            }
         }
     }
-    Ok(false)
+    Ok(places)
 }
 
 /// The record of a patch for an image as it is loaded now.

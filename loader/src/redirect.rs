@@ -77,6 +77,20 @@ pub enum PatchState {
     Interrupted,
 }
 
+impl PatchState {
+    /// What redirects in these states amount to.
+    pub fn of(states: &[SiteState], gate_open: bool) -> Self {
+        let all = |wanted: &[SiteState]| states.iter().all(|state| wanted.contains(state));
+        if all(&[SiteState::New]) || (gate_open && all(&[SiteState::New, SiteState::Trampoline])) {
+            PatchState::Applied
+        } else if all(&[SiteState::Original]) && !gate_open {
+            PatchState::Inert
+        } else {
+            PatchState::Interrupted
+        }
+    }
+}
+
 /// `e9 rel32` from `at` to `to`.
 fn near_jump(at: RuntimeAddr, to: RuntimeAddr) -> Option<[u8; NEAR_JUMP_LEN]> {
     let distance = to.0.wrapping_sub(at.0).wrapping_sub(NEAR_JUMP_LEN as u64) as i64;
@@ -201,14 +215,7 @@ impl Redirects<'_> {
     /// What they amount to.
     pub fn state(&self, memory: &RemoteMemory) -> Result<PatchState> {
         let (states, gate_open) = self.read(memory)?;
-        let all = |wanted: &[SiteState]| states.iter().all(|state| wanted.contains(state));
-        Ok(if all(&[SiteState::New]) || (gate_open && all(&[SiteState::New, SiteState::Trampoline])) {
-            PatchState::Applied
-        } else if all(&[SiteState::Original]) && !gate_open {
-            PatchState::Inert
-        } else {
-            PatchState::Interrupted
-        })
+        Ok(PatchState::of(&states, gate_open))
     }
 
     /// An error that names the first redirect which is neither original nor the patch's.

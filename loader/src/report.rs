@@ -89,8 +89,15 @@ pub struct Effort {
 }
 
 impl OperationResult {
-    /// The report of an operation that went well.
-    pub fn done(pid: i32, outcome: Outcome, effort: &Effort) -> Self {
+    /// The report of an operation.
+    pub fn of(pid: i32, result: crate::error::Result<(Outcome, Effort)>) -> Self {
+        match result {
+            Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
+            Err(error) => OperationResult::not_done(pid, &error),
+        }
+    }
+
+    fn done(pid: i32, outcome: Outcome, effort: &Effort) -> Self {
         OperationResult {
             pid,
             outcome,

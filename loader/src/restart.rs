@@ -90,7 +90,7 @@ pub(crate) fn call_state(regs: &user_regs_struct) -> Call {
     } else if RESTART_CALL.contains(&result) {
         Call::Restarts
     } else if result == -i64::from(libc::EINTR) {
-        if RESTARTABLE.contains(&number) { Call::Interrupted } else { Call::MustReturn }
+        if is_made_again(number) { Call::Interrupted } else { Call::MustReturn }
     } else {
         Call::None
     }

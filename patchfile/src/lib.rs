@@ -11,6 +11,7 @@
 pub mod decode;
 pub mod digest;
 mod error;
+mod file;
 pub mod format;
 mod hash;
 mod model;
@@ -19,6 +20,7 @@ mod validate;
 mod write;
 
 pub use error::PatchFileError;
+pub use file::read_file;
 pub use hash::Sha256;
 pub use model::{
     BuildId, Change, CodeRange, Delta, DeltaOp, Function, ImageRef, LinkAddr, Patch, PatchId, Place,

@@ -8,7 +8,7 @@
 use crate::code::{Program, Reference, Use};
 use crate::diff::{Matching, Pair, describe};
 use crate::dwarf::DebugInfo;
-use crate::image::{Extent, FunctionId, ObjectId, Referent, stem};
+use crate::image::{Extent, FunctionId, Referent, stem};
 use crate::origin::{Frame, Origin, Origins};
 use crate::side_by_side::{Line, align_lines, image_lines};
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,7 +199,9 @@ impl Uses<'_, '_, '_> {
             let referent = &reference.referent;
             let counterpart = match *referent {
                 Referent::Code { function, offset, .. } if function == id || offset != 0 => return None,
-                Referent::Object { id, offset, .. } if offset != 0 || names_function(program, id) => {
+                Referent::Object { id, offset, .. }
+                    if offset != 0 || program.image.object(id).names_function() =>
+                {
                     return None;
                 }
                 Referent::Unnamed { .. } | Referent::Outside { .. } => return None,
@@ -222,12 +224,6 @@ impl Uses<'_, '_, '_> {
         };
         program.code(id).references.iter().filter_map(name).collect()
     }
-}
-
-/// True for the arrays behind `__func__`.
-fn names_function(program: &Program<'_>, id: ObjectId) -> bool {
-    ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"]
-        .contains(&stem(&program.image.object(id).name).as_str())
 }
 
 fn list(what: &str, items: &[String]) -> Option<String> {

@@ -117,7 +117,7 @@ pub fn used_data(program: &Program<'_>, functions: impl Iterator<Item = Function
         let function = image.function(id).address();
         let code = program.code(id);
         for reference in &code.references {
-            found.extend(used_at(image, function, &image.resolve(reference.target, reference.base)));
+            found.extend(used_at(image, function, &reference.referent));
         }
         if code.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::ThreadLocal { .. })) {
             found.insert(thread_locals(image, function));

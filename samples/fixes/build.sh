@@ -27,6 +27,7 @@ unset CFLAGS CPPFLAGS CXXFLAGS LDFLAGS MAKEFLAGS
 say() { echo "fixes: $*" >&2; }
 die() { say "$*"; exit 1; }
 sum() { sha256sum | cut -c1-32; }
+. "$here/../source-apt.sh"
 # field NUMBER: that column of each fix of $package
 field() { awk -F '\t' -v package="$package" -v number="$1" '$2 == package { print $number }' "$fixes"; }
 
@@ -43,20 +44,6 @@ need_packages() {
     # shellcheck disable=SC2086 # a list of packages
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >>"$log" 2>&1 ||
         die "apt-get failed, see $log"
-}
-
-# An apt that knows the source packages of the host's Debian archives, with lists of its own.
-source_apt() {
-    mkdir -p "$cache/apt/lists/partial" "$cache/apt/sources.d"
-    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-        [ -f "$list" ] && sed -n 's/^deb \(.*debian.*\)/deb-src \1/p' "$list"
-    done >"$cache/apt/sources.d/host.list"
-    for list in /etc/apt/sources.list.d/*.sources; do
-        [ -f "$list" ] && grep -q '^URIs:.*debian' "$list" || continue
-        sed 's/^Types:.*/Types: deb-src/' "$list" >"$cache/apt/sources.d/$(basename "$list")"
-    done
-    apt-get -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$cache/apt/sources.d" \
-        -o "Dir::State::lists=$cache/apt/lists" -o "APT::Sandbox::User=root" "$@"
 }
 
 get_source() {

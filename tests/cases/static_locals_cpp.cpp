@@ -2,40 +2,4 @@
 // refused: ambiguous-variable _ZZ1fiiE5count
 // flags: -fno-exceptions
 /* Static local variables of one name in one function; a new one before them renumbers them in their mangled names. */
-#include "case.h"
-
-NOINLINE int f(int n, int m)
-{
-	OPAQUE(n);
-#ifdef NEW
-	if (m == 7) {
-		static int count = 1000;
-
-		return ++count;
-	}
-#endif
-	if (m == 1) {
-		static int count = 10;
-
-#ifdef NEW
-		count += 1;
-		return (count += n - 1) + 1000;
-#else
-		return count += n;
-#endif
-	} else {
-		static int count = 20;
-
-		return count += 2 * n;
-	}
-}
-
-extern "C" void step(int n)
-{
-	printf("%d", f(n, 1));
-	printf(" %d", f(n, 2));
-#ifdef NEW
-	if (n > 100)
-		printf(" %d", f(n, 7));
-#endif
-}
+#include "static_locals_same_function.c"

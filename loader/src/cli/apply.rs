@@ -1,13 +1,12 @@
 //! `tardigrade apply`
 
-use super::{Processes, finish, seconds, tell_unreadable};
+use super::{Processes, finish, seconds};
 use crate::apply::{ApplyOptions, LoadedPatch, apply};
 use crate::report::{OperationReport, OperationResult};
 use crate::sharers::all_pids;
 use crate::target::Target;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use std::collections::HashSet;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -49,14 +48,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         }
         pids
     } else {
-        let mut seen = HashSet::new();
-        arguments.processes.pids.iter().copied().filter(|pid| seen.insert(*pid)).collect()
+        arguments.processes.named()
     };
     let results = pids.into_iter().map(|pid| {
-        let result = match apply(pid, &loaded, &options) {
-            Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
-            Err(error) => OperationResult::not_done(pid, &error),
-        };
+        let result = OperationResult::of(pid, apply(pid, &loaded, &options));
         OperationResult { dry_run: arguments.dry_run, ..result }
     });
     let report = OperationReport {
@@ -65,9 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         dry_run: arguments.dry_run,
         results: results.collect(),
     };
-    let code = finish(&report, arguments.json)?;
-    let incomplete = arguments.processes.all && tell_unreadable();
-    Ok(if incomplete && code == 0 { 1 } else { code })
+    finish(&report, arguments.json, arguments.processes.all)
 }
 
 /// The processes that have the patch's image mapped.

@@ -9,6 +9,7 @@ use crate::error::{LoaderError, Severity};
 use crate::report::{OperationReport, OperationResult, Outcome, exit_code};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -58,6 +59,14 @@ struct Processes {
     all: bool,
 }
 
+impl Processes {
+    /// The processes that were named, each once.
+    fn named(&self) -> Vec<i32> {
+        let mut seen = HashSet::new();
+        self.pids.iter().copied().filter(|pid| seen.insert(*pid)).collect()
+    }
+}
+
 /// Reads the command line, does what it says, and returns the exit status.
 pub fn run() -> u8 {
     let command = match Command::try_parse() {
@@ -93,7 +102,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-/// Prints the report of apply or revert and returns the exit status.
 /// Says how many processes could not be looked at. True if root could look at them: then an answer about all processes
 /// is not complete.
 fn tell_unreadable() -> bool {
@@ -106,14 +114,17 @@ fn tell_unreadable() -> bool {
     count > 0 && !root
 }
 
-fn finish(report: &OperationReport, json: bool) -> Result<u8> {
+/// Prints the report of apply or revert and returns the exit status. `all`: it is about every process concerned.
+fn finish(report: &OperationReport, json: bool, all: bool) -> Result<u8> {
     if json {
         print_json(report)?;
     }
     for result in &report.results {
         print_result(result, json)?;
     }
-    Ok(exit_code(report.results.iter().map(|result| result.outcome)))
+    let code = exit_code(report.results.iter().map(|result| result.outcome));
+    let incomplete = all && tell_unreadable();
+    Ok(if incomplete && code == 0 { 1 } else { code })
 }
 
 fn print_result(result: &OperationResult, json: bool) -> Result<()> {

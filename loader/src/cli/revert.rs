@@ -1,6 +1,6 @@
 //! `tardigrade revert`
 
-use super::{Processes, finish, seconds, tell_unreadable};
+use super::{Processes, finish, seconds};
 use crate::list::processes_with_patches;
 use crate::report::{OperationReport, OperationResult};
 use crate::revert::{PatchName, revert};
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         let fitting = patches.filter(|(_, id)| id.starts_with(name.shown()));
         fitting.map(|(pid, id)| (pid, id.clone())).unzip()
     } else {
-        (arguments.processes.pids.clone(), Vec::new())
+        (arguments.processes.named(), Vec::new())
     };
     // One process may have one of the patches, and another one the other.
     let ambiguous = name.refuse_ambiguous(ids.into_iter()).err();
@@ -40,10 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     pids.dedup();
     let results = pids.into_iter().map(|pid| match &ambiguous {
         Some(error) => OperationResult::not_done(pid, error),
-        None => match revert(pid, &name, arguments.timeout) {
-            Ok((outcome, effort)) => OperationResult::done(pid, outcome, &effort),
-            Err(error) => OperationResult::not_done(pid, &error),
-        },
+        None => OperationResult::of(pid, revert(pid, &name, arguments.timeout)),
     });
     let report = OperationReport {
         schema: "tardigrade.revert/1",
@@ -51,7 +48,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         dry_run: false,
         results: results.collect(),
     };
-    let code = finish(&report, arguments.json)?;
-    let incomplete = arguments.processes.all && tell_unreadable();
-    Ok(if incomplete && code == 0 { 1 } else { code })
+    finish(&report, arguments.json, arguments.processes.all)
 }

@@ -2,7 +2,7 @@
 
 use super::Exit;
 use crate::code::Program;
-use crate::image::{ImageFile, load};
+use crate::image::{ImageFile, load, read_file};
 use crate::side_by_side::{self, Comparison, LEGEND};
 use crate::{error::InputError, listing};
 use anyhow::Context as _;
@@ -35,8 +35,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let name = args.patch.display();
-    let bytes =
-        std::fs::read(&args.patch).map_err(|source| InputError::Read { path: args.patch.clone(), source })?;
+    let bytes = read_file(&args.patch)?;
     let patch = Patch::parse(&bytes).with_context(|| format!("Cannot use {name}"))?;
     let id = PatchId::of_file(&bytes);
     let compared = match &args.old {

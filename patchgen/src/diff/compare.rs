@@ -3,7 +3,7 @@
 use super::same::{Difference, is_branch};
 use super::{LineNumbers, Matching, Pair, Sameness};
 use crate::code::{Form, Program, Reference, Use, instructions, without_padding};
-use crate::image::{FunctionId, Referent, stem};
+use crate::image::{FunctionId, Referent};
 use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -146,8 +146,7 @@ fn passes_source(program: &Program<'_>, items: &[Item<'_>], index: usize) -> boo
     let near = &items[index.saturating_sub(ARGUMENTS)..items.len().min(index + ARGUMENTS)];
     near.iter().filter_map(|item| item.reference).filter(|reference| reference.usage == Use::Address).any(
         |reference| match reference.referent {
-            Referent::Object { id, .. } => ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"]
-                .contains(&stem(&program.image.object(id).name).as_str()),
+            Referent::Object { id, .. } => program.image.object(id).names_function(),
             Referent::Constant { address, .. } => match program.constant(address) {
                 Some((_, text)) => is_source_file(without_padding(text)),
                 None => false,

@@ -58,9 +58,10 @@ pub struct Matching {
 struct Interner(HashMap<(Option<Arc<str>>, String), Key>);
 
 impl Interner {
-    fn key(&mut self, source: Option<&Arc<str>>, name: &str) -> Key {
+    /// `family` is that of the name.
+    fn key(&mut self, source: Option<&Arc<str>>, family: String) -> Key {
         let next = self.0.len() as Key;
-        *self.0.entry((source.cloned(), family(name))).or_insert(next)
+        *self.0.entry((source.cloned(), family)).or_insert(next)
     }
 }
 
@@ -70,14 +71,19 @@ impl Matching {
         let (old, new) = (&pair.old.image, &pair.new.image);
         let mut functions = Interner::default();
         let mut function_keys = |image: &Image<'_>| -> Vec<Key> {
-            image.functions.iter().map(|f| functions.key(f.source.as_ref(), &f.name)).collect()
+            image.functions.iter().map(|f| functions.key(f.source.as_ref(), family(&f.name))).collect()
         };
         let (old_function_keys, new_function_keys) = (function_keys(old), function_keys(new));
         let mut objects = Interner::default();
-        let mut object_keys = |image: &Image<'_>| -> Vec<Key> {
-            image.objects.iter().map(|o| objects.key(o.source.as_ref(), &o.name)).collect()
+        let families =
+            |image: &Image<'_>| -> Vec<String> { image.objects.iter().map(|o| family(&o.name)).collect() };
+        let (old_families, new_families) = (families(old), families(new));
+        let mut object_keys = |image: &Image<'_>, families: &[String]| -> Vec<Key> {
+            let named = image.objects.iter().zip(families);
+            named.map(|(o, family)| objects.key(o.source.as_ref(), family.clone())).collect()
         };
-        let (old_object_keys, new_object_keys) = (object_keys(old), object_keys(new));
+        let (old_object_keys, new_object_keys) =
+            (object_keys(old, &old_families), object_keys(new, &new_families));
         let mut matching = Matching {
             functions_to_new: vec![None; old.functions.len()],
             functions_to_old: vec![None; new.functions.len()],
@@ -92,7 +98,7 @@ impl Matching {
         };
         matching.match_functions(pair, units);
         matching.match_objects(pair);
-        matching.match_moved_objects(pair);
+        matching.match_moved_objects(pair, &old_families, &new_families);
         matching
     }
 
@@ -266,13 +272,9 @@ impl Matching {
 
     /// Matches variables that became global or local and whose name is the only one of its kind on both sides. One
     /// whose file was renamed may be another variable: whoever uses it is refused.
-    fn match_moved_objects(&mut self, pair: &Pair<'_, '_>) {
-        let named = |image: &Image<'_>| -> Vec<String> {
-            image.objects.iter().map(|object| family(&object.name)).collect()
-        };
-        let (old_names, new_names) = (named(&pair.old.image), named(&pair.new.image));
-        let olds = sole_names(old_names.iter().map(String::as_str));
-        let news = sole_names(new_names.iter().map(String::as_str));
+    fn match_moved_objects(&mut self, pair: &Pair<'_, '_>, old_families: &[String], new_families: &[String]) {
+        let olds = sole_names(old_families.iter().map(String::as_str));
+        let news = sole_names(new_families.iter().map(String::as_str));
         for (name, old) in olds {
             let Some(new) = news.get(name) else { continue };
             let (old, new) = (ObjectId(old), ObjectId(*new));

@@ -254,8 +254,8 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         };
         let (olds, news) = (entries(&self.pair.old.image, old), entries(&self.pair.new.image, new));
         let same = |(a, b): (&u64, &u64)| {
-            let (old, new) = (self.pair.old.image.resolve(*a, None), self.pair.new.image.resolve(*b, None));
-            let same_contents = match (old, new) {
+            let (a, b) = (self.pair.old.image.resolve(*a, None), self.pair.new.image.resolve(*b, None));
+            let same_contents = match (a, b) {
                 // Nobody else may refer to it, so its contents are compared here.
                 (Referent::Object { id: old, .. }, Referent::Object { id: new, .. })
                     if !self.pair.old.image.object(old).is_relative_table() =>
@@ -264,7 +264,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
                 }
                 _ => true,
             };
-            same_contents && self.addresses(*a, *b, None)
+            same_contents && self.referents(&a, &b, Use::Address, None).is_ok()
         };
         if olds.iter().zip(&news).all(same) {
             Ok(())

@@ -7,7 +7,6 @@ use object::read::elf::{ElfFile64, ElfSection64, FileHeader, Rela as _, SectionH
 use object::{LittleEndian as LE, Object as _, ObjectSection as _, ObjectSymbol as _};
 use patchfile::BuildId;
 use std::collections::HashSet;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) type Elf<'a> = ElfFile64<'a, object::endian::LittleEndian>;
@@ -45,12 +44,7 @@ impl ImageFile {
 }
 
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, InputError> {
-    let failed = |source| InputError::Read { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(failed)?.file_type().is_char_device() {
-        // A device may never end.
-        return Err(failed(std::io::Error::other("it is a device, not a file")));
-    }
-    std::fs::read(path).map_err(failed)
+    patchfile::read_file(path).map_err(|source| InputError::Read { path: path.to_owned(), source })
 }
 
 pub(crate) fn has_symbols(elf: &Elf<'_>) -> bool {

@@ -11,6 +11,7 @@ mod symbols;
 
 pub use debug_file::DebugFile;
 pub use linkage::{Linkage, Pointer, Slot};
+pub(crate) use load::read_file;
 pub use load::{ImageFile, load};
 pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
@@ -144,6 +145,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// True for the arrays behind `__func__` and its like, which hold the name of the function around them.
+    pub fn names_function(&self) -> bool {
+        ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"].contains(&stem(&self.name).as_str())
+    }
+
     /// True for clang's tables of distances from their own beginning, which nothing else marks
     /// (lib/Transforms/Utils/RelLookupTableConverter.cpp).
     pub fn is_relative_table(&self) -> bool {

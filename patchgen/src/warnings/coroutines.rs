@@ -1,6 +1,6 @@
 //! Changed functions that may be suspended: no thread is inside, but a coroutine goes on in old code later.
 
-use super::{Callee, callee};
+use super::Callee;
 use crate::code::{Form, Program};
 use crate::emit::Change;
 use crate::image::FunctionId;
@@ -46,19 +46,15 @@ fn way_to_switch(program: &Program<'_>, from: FunctionId) -> Option<String> {
             if !matches!(reference.form, Form::Branch { .. }) {
                 continue;
             }
-            let callee = callee(&program.image, &reference.referent);
-            let name = match &callee {
-                Some(Callee::Function(id)) => program.image.function(*id).name.as_str(),
-                Some(Callee::Import(name)) => name,
-                None => continue,
-            };
+            let Some(callee) = Callee::of(&program.image, &reference.referent) else { continue };
+            let name = callee.name(&program.image);
             let mut way: Vec<&str> = way.clone();
             way.push(name);
             if SWITCHES.contains(&name) {
                 let names: Vec<String> = way.iter().map(|name| format!("`{name}`")).collect();
                 return Some(names.join(", which calls "));
             }
-            if let Some(Callee::Function(id)) = callee
+            if let Callee::Function(id) = callee
                 && way.len() < DEPTH
                 && seen.insert(id)
             {

@@ -5,7 +5,6 @@ mod creation;
 mod staying;
 mod variables;
 
-use crate::code::Program;
 use crate::diff::{Matching, Pair};
 use crate::emit::Change;
 use crate::image::{FunctionId, Image, Pointer, Referent, Slot};
@@ -25,30 +24,31 @@ enum Callee<'i> {
     Import(&'i str),
 }
 
-/// The function or import that a branch leads to.
-fn callee<'i>(image: &'i Image<'_>, referent: &Referent) -> Option<Callee<'i>> {
-    match referent {
-        Referent::Code { function, part: 0, offset: 0 } => Some(Callee::Function(*function)),
-        Referent::Stub { slot } | Referent::Slot { address: slot } => match image.linkage.pointer_at(*slot) {
-            Some(Pointer::Symbol { name, .. }) => Some(Callee::Import(name)),
-            _ => match image.slot(*slot) {
-                Some(Slot::Constant(address) | Slot::Dynamic(Pointer::Address(address))) => {
-                    match image.resolve(address, None) {
-                        Referent::Code { function, part: 0, offset: 0 } => Some(Callee::Function(function)),
-                        _ => None,
-                    }
-                }
-                _ => None,
-            },
-        },
-        _ => None,
+impl<'i> Callee<'i> {
+    /// The function or import that a branch leads to.
+    fn of(image: &'i Image<'_>, referent: &Referent) -> Option<Self> {
+        let code = |referent: &Referent| match referent {
+            Referent::Code { function, part: 0, offset: 0 } => Some(Callee::Function(*function)),
+            _ => None,
+        };
+        let (Referent::Stub { slot } | Referent::Slot { address: slot }) = referent else {
+            return code(referent);
+        };
+        if let Some(Pointer::Symbol { name, .. }) = image.linkage.pointer_at(*slot) {
+            return Some(Callee::Import(name));
+        }
+        match image.slot(*slot)? {
+            Slot::Constant(address) | Slot::Dynamic(Pointer::Address(address)) => {
+                code(&image.resolve(address, None))
+            }
+            Slot::Dynamic(_) => None,
+        }
     }
-}
 
-/// The name of whoever is called.
-fn callee_name<'i>(program: &'i Program<'_>, referent: &Referent) -> Option<&'i str> {
-    Some(match callee(&program.image, referent)? {
-        Callee::Function(id) => &program.image.function(id).name,
-        Callee::Import(name) => name,
-    })
+    fn name(&self, image: &'i Image<'_>) -> &'i str {
+        match self {
+            Callee::Function(id) => &image.function(*id).name,
+            Callee::Import(name) => name,
+        }
+    }
 }

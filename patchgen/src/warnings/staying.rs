@@ -1,7 +1,7 @@
 //! Changed functions that are never left: the running ones go on in old code, and in strict mode the apply is busy
 //! as long as a thread is in one.
 
-use super::callee_name;
+use super::Callee;
 use crate::code::{Form, Program, Use, instructions};
 use crate::emit::Change;
 use crate::image::{FunctionId, Referent};
@@ -40,7 +40,8 @@ fn thread_starters<'p>(program: &'p Program<'_>, changes: &[Change]) -> BTreeMap
                 continue;
             }
             let starts = code.references[index + 1..].iter().take(NEARBY).any(|later| {
-                callee_name(program, &later.referent)
+                Callee::of(&program.image, &later.referent)
+                    .map(|callee| callee.name(&program.image))
                     .is_some_and(|name| name.ends_with("thread_create") || name == "thrd_create")
             });
             if starts {
