@@ -5,6 +5,7 @@ use crate::code::CodeSet;
 use crate::compare::compare_old_code;
 use crate::error::{LoaderError, Result};
 use crate::image::Image;
+use crate::imports::Imports;
 use crate::payload::{self, Layout};
 use crate::place::{self, Demand};
 use crate::presence::{self, Presence};
@@ -62,13 +63,15 @@ pub fn apply(pid: i32, loaded: &LoadedPatch, options: &ApplyOptions) -> Result<(
         if options.dry_run { Target::open_untraced(pid)? } else { Target::open_locked(pid, deadline)? };
     let image = Image::find(&target.images, &loaded.patch.target, target.process.pid());
     let image = image.map_err(|error| target.explain(error))?.clone();
-    let mut application = Application { target, image, loaded, deadline, injection: Duration::ZERO };
+    let imports = Imports::default();
+    let mut application = Application { target, image, imports, loaded, deadline, injection: Duration::ZERO };
     application.run(options.dry_run).map_err(|error| application.target.explain(error))
 }
 
 struct Application<'a> {
     target: Target,
     image: Image,
+    imports: Imports,
     loaded: &'a LoadedPatch,
     deadline: Instant,
     injection: Duration,
@@ -104,6 +107,7 @@ impl Application<'_> {
             let functions = record.table.functions.iter().zip(states);
             own.extend(functions.filter(|(_, state)| is_own(state)));
         }
+        self.imports = Imports::find(&self.loaded.patch, &self.image, &self.target)?;
         compare_old_code(&self.target, &self.loaded.patch, self.image.bias, &own)?;
         if !dry_run {
             // Before anything is mapped: text that cannot be written is a refusal.
@@ -186,7 +190,7 @@ impl Application<'_> {
     fn prepare(&self, base: RuntimeAddr, layout: Layout, table_len: usize) -> Result<Prepared> {
         let (patch, bias) = (&self.loaded.patch, self.bias());
         let mut contents = payload::contents(patch, bias, &self.target.memory)?;
-        payload::relocate(patch, &layout, base, bias, &mut contents)?;
+        payload::relocate(patch, &layout, base, bias, &self.imports, &mut contents)?;
         let reader = SecondReader::new();
         payload::check_code(patch, &layout, base, &contents, &reader)?;
         let (table, mut bytes) = self.table(base, &layout);

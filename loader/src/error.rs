@@ -117,6 +117,16 @@ pub enum LoaderError {
         /// The image.
         image: String,
     },
+    /// A symbol that the patch needs from the process's libraries has no certain place.
+    #[error("Process {pid} has no certain {symbol} for the patch: {reason}")]
+    Import {
+        /// The target.
+        pid: Pid,
+        /// `NAME` or `NAME@VERSION`.
+        symbol: String,
+        /// What was found.
+        reason: String,
+    },
     /// A relocation cannot reach its symbol from the place of the payload.
     #[error("The reference to {symbol} from {section}+{offset:#x} does not reach")]
     OutOfReach {
@@ -284,6 +294,7 @@ impl LoaderError {
             | E::BytesDiffer { .. }
             | E::DeltaDiffers(_)
             | E::NoRoom { .. }
+            | E::Import { .. }
             | E::OutOfReach { .. }
             | E::Decode { .. }
             | E::NoInjectionThread { .. }

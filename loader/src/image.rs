@@ -7,7 +7,7 @@ use crate::memory::RemoteMemory;
 use goblin::container::{Container, Ctx};
 use goblin::elf::header::header64::{Header, SIZEOF_EHDR};
 use goblin::elf::note::{NT_GNU_BUILD_ID, NoteDataIterator};
-use goblin::elf::program_header::{PF_X, PT_GNU_EH_FRAME, PT_LOAD, PT_NOTE, ProgramHeader};
+use goblin::elf::program_header::{PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_LOAD, PT_NOTE, ProgramHeader};
 use nix::unistd::Pid;
 use patchfile::{BuildId, ImageRef};
 use std::path::PathBuf;
@@ -131,6 +131,12 @@ impl Image {
     /// Place of the `.eh_frame_hdr` section, if the image has one.
     pub fn unwind_header(&self) -> Option<AddressRange> {
         let header = self.headers.iter().find(|header| header.p_type == PT_GNU_EH_FRAME)?;
+        Some(AddressRange::sized(self.runtime(header.p_vaddr), header.p_memsz))
+    }
+
+    /// Place of the dynamic section, if the image has one.
+    pub fn dynamic_section(&self) -> Option<AddressRange> {
+        let header = self.headers.iter().find(|header| header.p_type == PT_DYNAMIC)?;
         Some(AddressRange::sized(self.runtime(header.p_vaddr), header.p_memsz))
     }
 

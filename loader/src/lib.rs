@@ -6,8 +6,8 @@
 //!
 //! The modules are in the order of the way of the data: a [`process`] has [`maps`] and [`memory`], in which an
 //! [`image`] is found. [`threads`] stops its threads, `inject` makes
-//! system calls in one of them. A [`payload`] gets its [`place`] and
-//! its [`record`]; [`quiesce`] judges with [`code`], [`unwind`] and [`parked`] whether [`redirect`] may write;
+//! system calls in one of them. A [`payload`] gets its [`place`],
+//! the [`imports`] that other images define ([`dynamic`]), and its [`record`]; [`quiesce`] judges with [`code`], [`unwind`] and [`parked`] whether [`redirect`] may write;
 //! [`transition`] puts these together for [`mod@apply`] and [`mod@revert`]. [`mod@list`] and [`mod@status`]
 //! only look.
 #![deny(unsafe_code)]
@@ -17,8 +17,10 @@ pub mod apply;
 pub mod cli;
 pub mod code;
 pub mod compare;
+pub mod dynamic;
 pub mod error;
 pub mod image;
+pub mod imports;
 mod inject;
 pub mod list;
 pub mod lock;

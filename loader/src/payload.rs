@@ -8,6 +8,7 @@
 
 use crate::address::{AddressRange, LoadBias, RuntimeAddr, whole_pages};
 use crate::error::{LoaderError, Result};
+use crate::imports::Imports;
 use crate::memory::RemoteMemory;
 use patchfile::decode::SecondReader;
 use patchfile::{Delta, DeltaOp, Patch, Place, SectionContents, SectionKind, Sha256};
@@ -59,11 +60,12 @@ impl Layout {
         false
     }
 
-    /// Runtime address of a symbol if the region starts at `base`.
+    /// Runtime address of a symbol of the patch or its image if the region starts at `base`; 0 for an import.
     pub fn symbol(&self, patch: &Patch, symbol: usize, base: RuntimeAddr, bias: LoadBias) -> RuntimeAddr {
         match patch.symbols[symbol].place {
             Place::Patch { section, offset } => base.plus(self.sections[section] + offset),
             Place::Target(address) => bias.at(address),
+            Place::Import => RuntimeAddr(0),
         }
     }
 }
@@ -105,11 +107,14 @@ pub fn relocate(
     layout: &Layout,
     base: RuntimeAddr,
     bias: LoadBias,
+    imports: &Imports,
     contents: &mut [Vec<u8>],
 ) -> Result<()> {
     for ((section, bytes), section_at) in patch.sections.iter().zip(contents).zip(&layout.sections) {
         for relocation in &section.relocations {
-            let symbol = layout.symbol(patch, relocation.symbol, base, bias);
+            let symbol = imports
+                .address(relocation.symbol)
+                .unwrap_or_else(|| layout.symbol(patch, relocation.symbol, base, bias));
             let place = base.plus(section_at + relocation.offset);
             let value = relocation.kind.value(symbol.0, relocation.addend, place.0).ok_or_else(|| {
                 LoaderError::OutOfReach {

@@ -7,7 +7,7 @@ pub const META_SECTION: &str = ".tardigrade.meta";
 pub const DIGEST_SECTION: &str = ".note.tardigrade";
 
 /// The `schema` field of the metadata that this version reads and writes.
-pub const SCHEMA: &str = "tardigrade.patch/2";
+pub const SCHEMA: &str = "tardigrade.patch/3";
 
 /// `st_shndx` of a symbol that lives in the target image: `st_value` is its link-time address there.
 ///

@@ -92,10 +92,13 @@ pub struct Patch {
     pub functions: Vec<Function>,
     /// Everything that is loaded into the process.
     pub sections: Vec<Section>,
-    /// Symbols; relocations and functions name them by index.
+    /// Symbols, imports last; relocations and functions name them by index.
     pub symbols: Vec<Symbol>,
     /// Index of the symbol [`crate::format::GATE_SYMBOL`].
     pub gate: usize,
+    /// Exported symbols that are new in the patch, sorted: if another image of the process defines one of them, the
+    /// replacement itself might use that one.
+    pub exports: Vec<String>,
 }
 
 /// What happened to a function between the two builds.
@@ -319,6 +322,9 @@ pub enum Place {
     },
     /// In the target image.
     Target(LinkAddr),
+    /// In whichever image of the process defines the symbol. Its name is that of the dynamic symbol table, with
+    /// `@VERSION` behind it if a version is asked for.
+    Import,
 }
 
 /// ELF symbol type.
@@ -335,7 +341,7 @@ pub enum SymbolKind {
 /// A symbol of the patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol {
-    /// Name; a place in the target that is a linker-made slot carries `@plt` or `@got`.
+    /// Name; a place in the target that is a linker-made slot carries `@plt` or `@got`, an import its version.
     pub name: String,
     /// Where it is.
     pub place: Place,

@@ -120,6 +120,8 @@ impl Patch {
             let name = String::from_utf8_lossy(symtab.symbol_name(LE, symbol).map_err(bad)?).into_owned();
             let place = if symbol.st_shndx(LE) == elf::SymbolSection(SHN_TARGET) {
                 Place::Target(LinkAddr(symbol.st_value(LE)))
+            } else if symbol.st_shndx(LE) == elf::SHN_UNDEF && symbol.st_bind() == elf::STB_GLOBAL {
+                Place::Import
             } else {
                 let section = symtab
                     .symbol_section(LE, symbol, index)
@@ -148,6 +150,7 @@ impl Patch {
             sections,
             symbols,
             gate: unbias(metadata.gate).ok_or_else(no_symbol)?,
+            exports: metadata.exports,
         };
         patch.validate()?;
         Ok(patch)

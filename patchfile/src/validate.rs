@@ -3,7 +3,7 @@
 use crate::format::{GATE_SYMBOL, NEAR_JUMP_LEN, PAGE_SIZE, SHORT_JUMP_LEN};
 use crate::{
     Change, Delta, DeltaOp, Function, LinkAddr, Patch, PatchFileError, Place, Redirect, RedirectKind,
-    Section, SectionContents, SectionKind,
+    RelocationKind, Section, SectionContents, SectionKind,
 };
 
 type Result<T> = std::result::Result<T, PatchFileError>;
@@ -27,7 +27,13 @@ impl Patch {
         for section in &self.sections {
             self.validate_section(section)?;
         }
+        if !self.symbols.is_sorted_by_key(|symbol| symbol.place == Place::Import) {
+            return fail("an import stands before other symbols".to_owned());
+        }
         for symbol in &self.symbols {
+            if symbol.place == Place::Import && (symbol.name.is_empty() || symbol.size != 0) {
+                return fail(format!("the import {} has no name or a size", symbol.name));
+            }
             if let Place::Patch { section, offset } = symbol.place {
                 let Some(section) = self.sections.get(section) else {
                     return fail(format!("symbol {} lies in no section", symbol.name));
@@ -66,11 +72,15 @@ impl Patch {
                     relocation.offset
                 ));
             }
-            if relocation.symbol >= self.symbols.len() {
+            let Some(symbol) = self.symbols.get(relocation.symbol) else {
                 return fail(format!(
                     "relocation at {:#x} of section {name} names no symbol",
                     relocation.offset
                 ));
+            };
+            // Another image may be anywhere.
+            if symbol.place == Place::Import && relocation.kind != RelocationKind::Abs64 {
+                return fail(format!("the reference to {} in section {name} has not 64 bits", symbol.name));
             }
             free = relocation.offset + width;
         }

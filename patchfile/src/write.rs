@@ -19,6 +19,7 @@ pub(crate) struct Metadata {
     pub(crate) target: ImageRef,
     pub(crate) replacement: ImageRef,
     pub(crate) gate: usize,
+    pub(crate) exports: Vec<String>,
     pub(crate) functions: Vec<Function>,
     pub(crate) deltas: Vec<SectionDelta>,
 }
@@ -78,6 +79,7 @@ impl Patch {
             target: self.target.clone(),
             replacement: self.replacement.clone(),
             gate: self.gate + ELF_INDEX_BIAS,
+            exports: self.exports.clone(),
             functions,
             deltas: deltas.collect(),
         };
@@ -184,11 +186,14 @@ impl Patch {
             let (st_shndx, st_value) = match symbol.place {
                 Place::Patch { offset, .. } => (elf::SHN_UNDEF, offset),
                 Place::Target(address) => (elf::SymbolSection(SHN_TARGET), address.0),
+                Place::Import => (elf::SHN_UNDEF, 0),
             };
+            // Only a global symbol can be undefined, and local ones come first (gABI, "Symbol Table").
+            let binding = if symbol.place == Place::Import { elf::STB_GLOBAL } else { elf::STB_LOCAL };
             writer.write_symbol(&Sym {
                 st_name: writer.string_offset(Some(*name)),
                 section: elf_section(symbol.place).map(|section| section.0),
-                st_info: elf::SymbolInfo::new(elf::STB_LOCAL, kind),
+                st_info: elf::SymbolInfo::new(binding, kind),
                 st_other: elf::SymbolOther(0),
                 st_shndx,
                 st_value,
@@ -257,7 +262,8 @@ impl Patch {
                 true,
             );
         }
-        writer.write_symtab_section_header((self.symbols.len() + ELF_INDEX_BIAS) as u32);
+        let local = self.symbols.iter().filter(|symbol| symbol.place != Place::Import).count();
+        writer.write_symtab_section_header((local + ELF_INDEX_BIAS) as u32);
         writer.write_strtab_section_header();
         writer.write_shstrtab_section_header();
         Ok(())
@@ -274,7 +280,7 @@ impl PatchId {
 fn elf_section(place: Place) -> Option<SectionIndex> {
     match place {
         Place::Patch { section, .. } => Some(SectionIndex((section + ELF_INDEX_BIAS) as u32)),
-        Place::Target(_) => None,
+        Place::Target(_) | Place::Import => None,
     }
 }
 

@@ -106,6 +106,7 @@ fn place_text(patch: &Patch, relocation: &Relocation, end: u64) -> String {
     let place = match symbol.place {
         Place::Target(_) => "target",
         Place::Patch { .. } => "patch",
+        Place::Import => "import",
     };
     match addend {
         0 => format!("<{place}:{}>", symbol.name),

@@ -408,6 +408,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         noted.extend(types.warnings);
         if outcome == Outcome::Patchable {
             noted.extend(warnings::about(self.pair, self.matching, &self.changes()));
+            noted.extend(warnings::of_imports(&emission.imports));
         }
         let build = |path: &Path, image: &crate::image::Image<'_>| Build {
             path: path.to_owned(),
@@ -430,13 +431,14 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
 
     /// Frames of patched code have no unwind tables that the target's unwinder knows.
     fn refuse_unwinding(&mut self, changed: usize) {
-        let image = &self.pair.old.image;
-        let imported = image.linkage.pointers.iter().filter_map(|(_, pointer)| match pointer {
-            Pointer::Symbol { name, .. } => Some(name.as_str()),
-            _ => None,
+        let found = [&self.pair.old.image, &self.pair.new.image].into_iter().find_map(|image| {
+            let imported = image.linkage.pointers.iter().filter_map(|(_, pointer)| match pointer {
+                Pointer::Symbol { name, .. } => Some(name.as_str()),
+                _ => None,
+            });
+            let defined = image.functions.iter().map(|function| function.name.as_str());
+            imported.chain(defined).find(|name| UNWINDERS.contains(name)).map(str::to_owned)
         });
-        let defined = image.functions.iter().map(|function| function.name.as_str());
-        let found = imported.chain(defined).find(|name| UNWINDERS.contains(name)).map(str::to_owned);
         if let (Some(name), true) = (found, changed > 0) {
             let detail = "the target unwinds through its frames (exceptions or panics), and unwind tables of patched \
                           code are not registered yet";

@@ -1,5 +1,4 @@
 // changed: f
-// refused: new-import environ
 /* Data of the C library that the target did not use. */
 #include "case.h"
 

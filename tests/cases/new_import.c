@@ -1,5 +1,4 @@
 // changed: f
-// refused: new-import strtoul
 /* New code calls a function of the library that the target never used. */
 #include "case.h"
 

@@ -104,6 +104,9 @@ cases! {
     new_function
     new_functions_calling
     new_import
+    new_import_pointer
+    new_import_variant
+    new_import_version
     new_pointer_table
     new_static_local
     new_table

@@ -271,6 +271,7 @@ pub fn patch(image: &Image, replacements: &[Replacement]) -> Patch {
         sections,
         symbols,
         gate: 0,
+        exports: Vec::new(),
     }
 }
 

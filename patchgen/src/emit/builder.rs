@@ -1,7 +1,7 @@
 //! Assembles a patch: works through the changed functions and everything new that they reach.
 
 use super::place::{NoPlace, Placed};
-use super::{redirect, trampoline};
+use super::{imports, redirect, trampoline};
 use crate::code::Obstacle;
 use crate::diff::{Matching, Pair};
 use crate::image::{FunctionId, ObjectId};
@@ -51,6 +51,8 @@ pub struct Emission {
     pub new_functions: Vec<FunctionId>,
     /// Changed functions that were refused, by new index.
     pub refused: BTreeSet<FunctionId>,
+    /// Symbols that the loader has to find in other images of the process.
+    pub imports: Vec<String>,
 }
 
 pub(super) struct Builder<'i, 'p, 'a> {
@@ -64,7 +66,10 @@ pub(super) struct Builder<'i, 'p, 'a> {
     pub(super) target_symbols: HashMap<(String, u64), usize>,
     pub(super) constant_symbols: BTreeMap<(Vec<u8>, u64), usize>,
     pub(super) slot_symbols: HashMap<u64, usize>,
-    pub(super) stub_symbols: HashMap<u64, usize>,
+    pub(super) stub_symbols: HashMap<usize, usize>,
+    pub(super) import_symbols: BTreeMap<String, usize>,
+    /// New symbols that other images may define too.
+    pub(super) exports: BTreeSet<String>,
     pub(super) carried: HashMap<u64, usize>,
     pub(super) functions: VecDeque<FunctionId>,
     pub(super) objects: VecDeque<ObjectId>,
@@ -90,6 +95,8 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
         constant_symbols: BTreeMap::new(),
         slot_symbols: HashMap::new(),
         stub_symbols: HashMap::new(),
+        import_symbols: BTreeMap::new(),
+        exports: BTreeSet::new(),
         carried: HashMap::new(),
         functions: VecDeque::new(),
         objects: VecDeque::new(),
@@ -137,16 +144,22 @@ impl Builder<'_, '_, '_> {
             }
         }
         let refusals: Vec<Refusal> = self.refusals.into_iter().map(refusal).collect();
-        let patch = (refusals.is_empty() && !functions.is_empty()).then(|| Patch {
-            target: image_ref(&self.input.pair.old.image),
-            replacement: image_ref(&self.input.pair.new.image),
-            generator: generator.to_owned(),
-            functions,
-            sections: self.sections,
-            symbols: self.symbols,
-            gate,
+        let patch = (refusals.is_empty() && !functions.is_empty()).then(|| {
+            let mut patch = Patch {
+                target: image_ref(&self.input.pair.old.image),
+                replacement: image_ref(&self.input.pair.new.image),
+                generator: generator.to_owned(),
+                functions,
+                sections: self.sections,
+                symbols: self.symbols,
+                gate,
+                exports: self.exports.into_iter().collect(),
+            };
+            imports::to_the_end(&mut patch);
+            patch
         });
-        Emission { patch, refusals, new_functions, refused: self.refused }
+        let imports = self.import_symbols.into_keys().collect();
+        Emission { patch, refusals, new_functions, refused: self.refused, imports }
     }
 
     fn new_name(&self, id: FunctionId) -> &str {

@@ -2,9 +2,9 @@
 
 use super::builder::Builder;
 use super::delta;
+use super::imports::Definition;
 use super::place::{NoPlace, Placed};
-use crate::code::Use;
-use crate::image::{Access, ObjectId, Pointer, Referent};
+use crate::image::{Access, ObjectId, Pointer};
 use crate::report::RefusalKind;
 use patchfile::{
     Delta, LinkAddr, Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, Sha256,
@@ -132,15 +132,11 @@ impl Builder<'_, '_, '_> {
         let refuse =
             |kind, detail: &str| Err(NoPlace { kind, subject: name.to_owned(), detail: detail.to_owned() });
         match pointer {
-            Pointer::Address(address) => {
-                let referent: Referent = self.input.pair.new.image.resolve(*address, None);
-                self.place(None, &referent, Use::Address)
-            }
-            Pointer::Symbol { name, .. } => Err(NoPlace {
-                kind: RefusalKind::NewImport,
-                subject: name.clone(),
-                detail: "new data cannot point to an imported symbol".to_owned(),
-            }),
+            Pointer::Address(address) => self.place_address(*address),
+            Pointer::Symbol { addend, .. } => match self.definition(pointer)? {
+                Definition::New(own) => self.place_address(own.wrapping_add_signed(*addend)),
+                Definition::Import(symbol) => Ok(Placed { symbol, offset: *addend }),
+            },
             Pointer::ThreadLocal { .. } => {
                 refuse(RefusalKind::ThreadLocal, "thread-local storage in new data")
             }

@@ -4,6 +4,7 @@ mod builder;
 mod data;
 mod delta;
 mod functions;
+mod imports;
 mod place;
 mod redirect;
 mod trampoline;

@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, pc_relative};
 use super::data::alignment_of;
+use super::imports::Definition;
 use crate::code::Use;
 use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use crate::report::RefusalKind;
@@ -112,27 +113,25 @@ impl Builder<'_, '_, '_> {
         self.function_symbols[&(id, part)]
     }
 
-    /// A PLT stub: the target's, or a new one that jumps through the target's GOT slot.
+    /// A PLT stub: the target's, or a new one that jumps through the target's GOT slot or one of the patch's own.
     fn place_stub(&mut self, slot: u64) -> Result<Placed, NoPlace> {
-        let Some(old_slot) = self.old_slot(slot)? else {
-            if let Some(own) = self.own_new_function(slot) {
-                return Ok(Placed { symbol: self.part_symbol(own, 0), offset: 0 });
-            }
-            return no(
-                RefusalKind::NewImport,
-                self.import_name(slot),
-                "the target does not import this symbol",
-            );
-        };
         let name = self.import_name(slot);
-        if let Some(stub) = self.old_stubs.get(&old_slot).copied() {
-            let symbol = self.target_symbol(&format!("{name}@plt"), stub, SymbolKind::Function);
-            return Ok(Placed { symbol, offset: 0 });
-        }
-        if let Some(symbol) = self.stub_symbols.get(&old_slot) {
+        let got = match self.old_slot(slot)? {
+            Some(old_slot) => {
+                if let Some(stub) = self.old_stubs.get(&old_slot).copied() {
+                    let symbol = self.target_symbol(&format!("{name}@plt"), stub, SymbolKind::Function);
+                    return Ok(Placed { symbol, offset: 0 });
+                }
+                self.target_symbol(&format!("{name}@got"), old_slot, SymbolKind::Object)
+            }
+            None => match self.own_new_function(slot) {
+                Some(own) => return Ok(Placed { symbol: self.part_symbol(own, 0), offset: 0 }),
+                None => self.place_slot(slot)?.symbol,
+            },
+        };
+        if let Some(symbol) = self.stub_symbols.get(&got) {
             return Ok(Placed { symbol: *symbol, offset: 0 });
         }
-        let got = self.target_symbol(&format!("{name}@got"), old_slot, SymbolKind::Object);
         // jmp *slot(%rip)
         let relocation = pc_relative(2, 6, Placed { symbol: got, offset: 0 });
         let section = self.sections.len();
@@ -145,20 +144,8 @@ impl Builder<'_, '_, '_> {
         });
         let place = Place::Patch { section, offset: 0 };
         let symbol = self.symbol(format!("{name}@plt"), place, 6, SymbolKind::Function);
-        self.stub_symbols.insert(old_slot, symbol);
+        self.stub_symbols.insert(got, symbol);
         Ok(Placed { symbol, offset: 0 })
-    }
-
-    /// The function of the replacement itself that a library calls through its own PLT, if the target has none of
-    /// that name.
-    fn own_new_function(&self, slot: u64) -> Option<FunctionId> {
-        let image = &self.input.pair.new.image;
-        let Some(Slot::Dynamic(Pointer::Symbol { name, .. })) = image.slot(slot) else { return None };
-        let named = |id: &FunctionId| {
-            let function = image.function(*id);
-            function.source.is_none() && (function.name == name || function.aliases.contains(&name))
-        };
-        image.function_ids().find(named).filter(|id| self.input.matching.old_function(*id).is_none())
     }
 
     fn import_name(&self, slot: u64) -> String {
@@ -202,12 +189,25 @@ impl Builder<'_, '_, '_> {
 
     /// A GOT slot: the target's if the dynamic linker fills it, else one of the patch's own.
     fn place_slot(&mut self, address: u64) -> Result<Placed, NoPlace> {
-        let own = match self.input.pair.new.image.slot(address) {
-            Some(Slot::Dynamic(Pointer::Address(to))) => Some(to),
+        if let Some(symbol) = self.slot_symbols.get(&address) {
+            return Ok(Placed { symbol: *symbol, offset: 0 });
+        }
+        let to = match self.input.pair.new.image.slot(address) {
+            Some(Slot::Dynamic(Pointer::Address(to))) => self.place_address(to)?,
             Some(Slot::Constant(value)) if self.input.pair.new.image.section_at(value).is_some() => {
-                Some(value)
+                self.place_address(value)?
             }
-            Some(Slot::Dynamic(_)) => None,
+            Some(Slot::Dynamic(pointer)) => {
+                if let Some(slot) = self.old_slot(address)? {
+                    let name = format!("{}@got", self.import_name(address));
+                    let symbol = self.target_symbol(&name, slot, SymbolKind::Object);
+                    return Ok(Placed { symbol, offset: 0 });
+                }
+                match self.definition(&pointer)? {
+                    Definition::New(own) => self.place_address(own)?,
+                    Definition::Import(symbol) => Placed { symbol, offset: 0 },
+                }
+            }
             _ => {
                 return no(
                     RefusalKind::UnknownReference,
@@ -216,31 +216,23 @@ impl Builder<'_, '_, '_> {
                 );
             }
         };
-        let Some(to) = own else {
-            let name = self.import_name(address);
-            return match self.old_slot(address)? {
-                Some(slot) => {
-                    let symbol = self.target_symbol(&format!("{name}@got"), slot, SymbolKind::Object);
-                    Ok(Placed { symbol, offset: 0 })
-                }
-                None => no(RefusalKind::NewImport, name, "the target does not import this symbol"),
-            };
+        let symbol = &self.symbols[to.symbol];
+        let name = match symbol.place {
+            Place::Import => symbol.name.split('@').next().unwrap_or_default(),
+            _ => symbol.name.as_str(),
         };
-        if let Some(symbol) = self.slot_symbols.get(&address) {
-            return Ok(Placed { symbol: *symbol, offset: 0 });
-        }
-        let referent = self.input.pair.new.image.resolve(to, None);
-        let placed = self.place(None, &referent, Use::Address)?;
-        let name = format!("{}@got", self.symbols[placed.symbol].name);
-        let relocation = Relocation {
-            offset: 0,
-            kind: RelocationKind::Abs64,
-            symbol: placed.symbol,
-            addend: placed.offset,
-        };
-        let symbol = self.read_only(format!(".rodata.got.{to:x}"), name, vec![0; 8], 8, vec![relocation]);
+        let (section, name) = (format!(".rodata.got.{name}"), format!("{name}@got"));
+        let relocation =
+            Relocation { offset: 0, kind: RelocationKind::Abs64, symbol: to.symbol, addend: to.offset };
+        let symbol = self.read_only(section, name, vec![0; 8], 8, vec![relocation]);
         self.slot_symbols.insert(address, symbol);
         Ok(Placed { symbol, offset: 0 })
+    }
+
+    /// The place of what is at an address of the replacement, taken as an address.
+    pub(super) fn place_address(&mut self, address: u64) -> Result<Placed, NoPlace> {
+        let referent = self.input.pair.new.image.resolve(address, None);
+        self.place(None, &referent, Use::Address)
     }
 
     fn place_object(

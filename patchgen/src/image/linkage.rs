@@ -5,8 +5,8 @@ use super::{Access, Section};
 use iced_x86::{Code, Decoder, DecoderOptions, Mnemonic};
 use object::LittleEndian as LE;
 use object::elf;
-use object::read::elf::{FileHeader as _, Rela as _, SectionHeader as _};
-use std::collections::HashMap;
+use object::read::elf::{FileHeader as _, Rela as _, SectionHeader as _, Sym as _};
+use std::collections::{HashMap, HashSet};
 
 /// The value of a pointer that the dynamic linker writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +17,8 @@ pub enum Pointer {
     Symbol {
         /// Symbol name.
         name: String,
+        /// The version that is asked for; empty if none is, or if the image defines the symbol itself.
+        version: String,
         /// Constant added to its address.
         addend: i64,
     },
@@ -51,17 +53,19 @@ pub enum Slot {
 pub struct Linkage {
     /// Pointers in data by ascending address.
     pub pointers: Vec<(u64, Pointer)>,
+    /// Names of undefined weak symbols: 0 if no library defines them.
+    pub weak_imports: HashSet<String>,
     /// Start of each PLT stub and the GOT slot that it jumps through.
     pub stubs: HashMap<u64, u64>,
 }
 
 impl Linkage {
     pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Linkage> {
-        let mut pointers = relocations(elf)?;
+        let (mut pointers, weak_imports) = relocations(elf)?;
         packed_relative(elf, sections, &mut pointers)?;
         pointers.sort_by_key(|(address, _)| *address);
         module_offsets(sections, &mut pointers);
-        Ok(Linkage { pointers, stubs: stubs(sections) })
+        Ok(Linkage { pointers, weak_imports, stubs: stubs(sections) })
     }
 
     /// The pointer at `address`.
@@ -78,10 +82,12 @@ impl Linkage {
     }
 }
 
-fn relocations(elf: &Elf<'_>) -> object::Result<Vec<(u64, Pointer)>> {
+fn relocations(elf: &Elf<'_>) -> object::Result<(Vec<(u64, Pointer)>, HashSet<String>)> {
     let data = elf.data();
     let sections = elf.elf_header().sections(LE, data)?;
+    let versions = sections.versions(LE, data)?;
     let mut pointers = Vec::new();
+    let mut weak_imports = HashSet::new();
     for section in sections.iter() {
         if !section.sh_flags(LE).contains(elf::SHF_ALLOC) {
             continue;
@@ -90,12 +96,22 @@ fn relocations(elf: &Elf<'_>) -> object::Result<Vec<(u64, Pointer)>> {
         let table = if link.0 == 0 { None } else { Some(sections.symbol_table_by_index(LE, data, link)?) };
         for relocation in relocations {
             let addend = relocation.r_addend(LE);
-            let mut name = String::new();
+            let (mut name, mut version) = (String::new(), String::new());
             if let (Some(index), Some(table)) = (relocation.symbol(LE, false), &table) {
                 let symbol = table.symbol(index)?;
                 // A local symbol of the image has no name to look up: section symbols and hidden TLS.
                 if symbol.st_type() != elf::STT_SECTION {
                     name = String::from_utf8_lossy(table.symbol_name(LE, symbol)?).into_owned();
+                }
+                if symbol.is_undefined(LE) {
+                    let wanted =
+                        versions.as_ref().map(|all| all.version(all.version_index(LE, index).index()));
+                    if let Some(wanted) = wanted.transpose()?.flatten() {
+                        version = String::from_utf8_lossy(wanted.name()).into_owned();
+                    }
+                    if symbol.st_bind() == elf::STB_WEAK {
+                        weak_imports.insert(name.clone());
+                    }
                 }
             }
             let kind = relocation.r_type(LE, false);
@@ -103,8 +119,10 @@ fn relocations(elf: &Elf<'_>) -> object::Result<Vec<(u64, Pointer)>> {
                 elf::R_X86_64_NONE => continue,
                 elf::R_X86_64_RELATIVE => Pointer::Address(addend as u64),
                 elf::R_X86_64_IRELATIVE => Pointer::Resolved(addend as u64),
-                elf::R_X86_64_64 => Pointer::Symbol { name, addend },
-                elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT => Pointer::Symbol { name, addend: 0 },
+                elf::R_X86_64_64 => Pointer::Symbol { name, version, addend },
+                elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT => {
+                    Pointer::Symbol { name, version, addend: 0 }
+                }
                 elf::R_X86_64_COPY => Pointer::Copied(name),
                 elf::R_X86_64_TPOFF64
                 | elf::R_X86_64_DTPMOD64
@@ -115,7 +133,7 @@ fn relocations(elf: &Elf<'_>) -> object::Result<Vec<(u64, Pointer)>> {
             pointers.push((relocation.r_offset(LE), pointer));
         }
     }
-    Ok(pointers)
+    Ok((pointers, weak_imports))
 }
 
 /// A general-dynamic slot is a pair of words: the module, which the dynamic linker fills in, and the offset in it. For

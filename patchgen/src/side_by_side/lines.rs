@@ -102,7 +102,7 @@ pub(super) fn new_lines(patch: &Patch, function: &Function, program: &Program<'_
                         .iter()
                         .position(|own| *own == section)
                         .map(|part| (part, start.wrapping_add_signed(offset))),
-                    Place::Target(_) => None,
+                    Place::Target(_) | Place::Import => None,
                 };
                 if inside.is_some() {
                     target = inside;
@@ -159,7 +159,7 @@ pub(super) fn part_sections(patch: &Patch, function: &Function) -> Vec<usize> {
     let symbols = std::iter::once(&patch.symbols[function.symbol]).chain(rest);
     let sections = symbols.filter_map(|symbol| match symbol.place {
         Place::Patch { section, .. } => Some(section),
-        Place::Target(_) => None,
+        Place::Target(_) | Place::Import => None,
     });
     sections.collect()
 }
@@ -190,6 +190,7 @@ fn new_operand(
             return name(program, &referent, usage);
         }
         Place::Patch { section, .. } => &patch.sections[section],
+        Place::Import => return with_offset(&symbol.name, offset),
     };
     if let Some(function) = symbol.name.strip_suffix(".table").filter(|_| section.name.starts_with(".rodata"))
     {

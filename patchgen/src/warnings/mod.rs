@@ -18,6 +18,17 @@ pub fn about(pair: &Pair<'_, '_>, matching: &Matching, changes: &[Change]) -> Ve
     warnings
 }
 
+/// The imports that the target does not have.
+pub fn of_imports(imports: &[String]) -> Option<String> {
+    let list = imports.join(", ");
+    (!imports.is_empty()).then(|| {
+        format!(
+            "the target does not import {list}: `tardigrade apply` looks for it in the libraries of the process, and \
+             refuses the patch if not exactly one defines it"
+        )
+    })
+}
+
 /// Who is called or jumped to.
 enum Callee<'i> {
     Function(FunctionId),
