@@ -61,11 +61,12 @@ pub struct Linkage {
 
 impl Linkage {
     pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Linkage> {
-        let (mut pointers, weak_imports) = relocations(elf)?;
-        packed_relative(elf, sections, &mut pointers)?;
-        pointers.sort_by_key(|(address, _)| *address);
-        module_offsets(sections, &mut pointers);
-        Ok(Linkage { pointers, weak_imports, stubs: stubs(sections) })
+        let mut linkage = relocations(elf)?;
+        packed_relative(elf, sections, &mut linkage.pointers)?;
+        linkage.pointers.sort_by_key(|(address, _)| *address);
+        module_offsets(sections, &mut linkage.pointers);
+        linkage.stubs = stubs(sections);
+        Ok(linkage)
     }
 
     /// The pointer at `address`.
@@ -82,12 +83,11 @@ impl Linkage {
     }
 }
 
-fn relocations(elf: &Elf<'_>) -> object::Result<(Vec<(u64, Pointer)>, HashSet<String>)> {
+fn relocations(elf: &Elf<'_>) -> object::Result<Linkage> {
     let data = elf.data();
     let sections = elf.elf_header().sections(LE, data)?;
     let versions = sections.versions(LE, data)?;
-    let mut pointers = Vec::new();
-    let mut weak_imports = HashSet::new();
+    let mut linkage = Linkage::default();
     for section in sections.iter() {
         if !section.sh_flags(LE).contains(elf::SHF_ALLOC) {
             continue;
@@ -110,7 +110,7 @@ fn relocations(elf: &Elf<'_>) -> object::Result<(Vec<(u64, Pointer)>, HashSet<St
                         version = String::from_utf8_lossy(wanted.name()).into_owned();
                     }
                     if symbol.st_bind() == elf::STB_WEAK {
-                        weak_imports.insert(name.clone());
+                        linkage.weak_imports.insert(name.clone());
                     }
                 }
             }
@@ -130,10 +130,10 @@ fn relocations(elf: &Elf<'_>) -> object::Result<(Vec<(u64, Pointer)>, HashSet<St
                 | elf::R_X86_64_TLSDESC => Pointer::ThreadLocal { kind: kind.0, name, addend },
                 other => Pointer::Unknown(other.0),
             };
-            pointers.push((relocation.r_offset(LE), pointer));
+            linkage.pointers.push((relocation.r_offset(LE), pointer));
         }
     }
-    Ok((pointers, weak_imports))
+    Ok(linkage)
 }
 
 /// A general-dynamic slot is a pair of words: the module, which the dynamic linker fills in, and the offset in it. For
