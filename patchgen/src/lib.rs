@@ -8,6 +8,7 @@
 
 pub mod cli;
 pub mod code;
+mod constants;
 pub mod diff;
 pub mod dwarf;
 pub mod emit;

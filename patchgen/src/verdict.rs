@@ -1,6 +1,7 @@
 //! From two files to a verdict and a patch.
 
-use crate::code::{Program, Use};
+use crate::code::Program;
+use crate::constants;
 use crate::diff::{
     DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions, data_pointers,
 };
@@ -17,7 +18,7 @@ use crate::types::{self, TypeCheck};
 use crate::warnings;
 use patchfile::PatchId;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Name and version that patches carry.
@@ -192,56 +193,14 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
 
     /// Refuses changes of data that live code or live data holds on to.
     fn refuse_data(&mut self, data: &[DataChange]) {
-        let image = &self.pair.new.image;
-        let pointed: BTreeMap<ObjectId, u64> = if self.changed_constants.is_empty() {
-            BTreeMap::new()
-        } else {
-            let pointers = data_pointers(image, 0..u64::MAX);
-            let targets = pointers.into_iter().filter_map(|(at, pointer)| match pointer {
-                Pointer::Address(to) => match image.resolve(to, None) {
-                    Referent::Object { id, .. } => Some((id, at)),
-                    _ => None,
-                },
-                _ => None,
-            });
-            targets.collect()
-        };
-        for change in data {
-            let name = &image.object(change.new).name;
-            let source = image.object(change.new).source.as_ref();
-            let in_source = source.map(|source| format!(" in {source}")).unwrap_or_default();
-            let holder = pointed.get(&change.new).filter(|_| change.constant);
-            let exported = image.exports.contains(name);
-            let (kind, detail) = match (change.constant, holder) {
-                (true, None) if exported => {
-                    let detail =
-                        format!("{}, and the dynamic linker binds users to the target's", change.detail);
-                    (RefusalKind::DataChanged, detail)
-                }
-                (true, None) if self.is_table_by_address(change.new) => {
-                    let detail = format!(
-                        "{}, and code takes its address: live objects may hold the target's, and comparisons with it \
-                         would fail",
-                        change.detail
-                    );
-                    (RefusalKind::DataChanged, detail)
-                }
-                (true, None) => continue,
-                (true, Some(at)) => {
-                    let holder = match image.object_at(*at) {
-                        Some((id, _)) => format!("`{}`", image.object(id).name),
-                        None => "other data".to_owned(),
-                    };
-                    let detail = format!("{}, and {holder}, which is live, points to it", change.detail);
-                    (RefusalKind::DataChanged, detail)
-                }
-                (false, _) if change.resized => (RefusalKind::VariableSize, change.detail.clone()),
-                (false, _) => (
-                    RefusalKind::DataChanged,
-                    format!("{}, but the running process has its own", change.detail),
-                ),
+        self.refusals.extend(constants::refuse(self.pair, data));
+        for change in data.iter().filter(|change| !change.constant) {
+            let (kind, detail) = if change.resized {
+                (RefusalKind::VariableSize, change.detail.clone())
+            } else {
+                (RefusalKind::DataChanged, format!("{}, but the running process has its own", change.detail))
             };
-            self.refusals.push(Refusal::new(kind, format!("{name}{in_source}"), detail));
+            self.refusals.push(Refusal::new(kind, constants::subject(self.pair.new, change.new), detail));
         }
     }
 
@@ -319,21 +278,6 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 self.refusals.push(Refusal::new(RefusalKind::DataChanged, format!("section {name}"), detail));
             }
         }
-    }
-
-    /// True if code takes the address of a constant that holds pointers: such tables are stored and compared.
-    fn is_table_by_address(&self, id: ObjectId) -> bool {
-        let image = &self.pair.new.image;
-        let range = &image.object(id).range;
-        let holds_pointers = !data_pointers(image, range.clone()).is_empty();
-        holds_pointers
-            && self
-                .pair
-                .new
-                .code
-                .iter()
-                .flat_map(|code| &code.references)
-                .any(|reference| reference.usage == Use::Address && range.contains(&reference.target))
     }
 
     fn changes(&self) -> Vec<Change> {
