@@ -1,8 +1,8 @@
 //! Changed constants. New code gets its own copy of one, so nobody may hold on to the target's: no live data, no other
 //! image, and no code that means it by an address which looks like another one's.
 
-use crate::code::{Program, Reference, Use};
-use crate::diff::{DataChange, Pair, data_pointers};
+use crate::code::{Program, Reference, Use, keeps_address};
+use crate::diff::{DataChange, Pair, caught_by_address, data_pointers};
 use crate::image::{Access, Extent, ObjectId, Pointer, Referent, Section};
 use crate::report::{Refusal, RefusalKind};
 use object::elf;
@@ -13,8 +13,8 @@ use std::ops::Range;
 const MAX_BEFORE: u64 = 4096;
 
 /// Beginnings of the names of sections whose contents are no data of the program.
-const LINKER_MADE: [&str; 9] =
-    [".dyn", ".rel", ".gnu", ".interp", ".note", ".eh_frame", ".gcc_except_table", ".hash", ".got"];
+const LINKER_MADE: [&str; 8] =
+    [".dyn", ".rel", ".gnu", ".interp", ".note", ".eh_frame", ".gcc_except_table", ".hash"];
 
 /// Why the constants among `data`, which are not the same in both builds, cannot be replaced.
 pub(crate) fn refuse(pair: &Pair<'_, '_>, data: &[DataChange]) -> Vec<Refusal> {
@@ -51,8 +51,14 @@ pub(crate) fn refuse(pair: &Pair<'_, '_>, data: &[DataChange]) -> Vec<Refusal> {
         } else if image.exports.contains(&object.name) {
             let why = "the dynamic linker binds users to the target's".to_owned();
             refuse(RefusalKind::DataChanged, why, &nobody);
+        } else if is_kept(pair.old, change.old) {
+            let why = "code stores its address: live objects may hold the target's, and comparing or subtracting would fail";
+            refuse(RefusalKind::DataChanged, why.to_owned(), &nobody);
         } else if changed.is_table_by_address(&object.range) {
             let why = "code takes its address: live objects may hold the target's, and comparisons with it would fail";
+            refuse(RefusalKind::DataChanged, why.to_owned(), &nobody);
+        } else if is_run_time_type(&object.name) {
+            let why = "the language's runtime compares it by its address: live objects and exceptions have the target's";
             refuse(RefusalKind::DataChanged, why.to_owned(), &nobody);
         } else if let Some(functions) = hidden.get(&start) {
             let why = "addresses in code that look like its neighbour's may mean it: its end, or a place before its start";
@@ -63,6 +69,17 @@ pub(crate) fn refuse(pair: &Pair<'_, '_>, data: &[DataChange]) -> Vec<Refusal> {
         }
     }
     refusals
+}
+
+/// True for what C++ calls type information, type names, vtables and their tables (Itanium C++ ABI, "Mangling").
+fn is_run_time_type(name: &str) -> bool {
+    ["_ZTI", "_ZTS", "_ZTV", "_ZTT", "_ZTC"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// True if a function of the target stores or returns the address of an object.
+fn is_kept(program: &Program<'_>, id: ObjectId) -> bool {
+    let range = &program.image.object(id).range;
+    program.image.function_ids().any(|function| keeps_address(program, function, range))
 }
 
 /// An object as refusals name it.
@@ -114,7 +131,8 @@ impl Changed<'_, '_> {
             Referent::Constant { address, .. } => {
                 matches!(self.program.constant(*address), Some((Extent::Text(_), _)))
             }
-            _ => false,
+            Referent::Code { .. } | Referent::Stub { .. } | Referent::Slot { .. } => true,
+            Referent::Unnamed { .. } | Referent::Outside { .. } => false,
         };
         let next = self.ranges.get(before)?;
         (!settled && !begins && next.start - address <= MAX_BEFORE).then_some(next.start)
@@ -124,6 +142,11 @@ impl Changed<'_, '_> {
     fn held(&self) -> BTreeMap<u64, String> {
         let image = &self.program.image;
         let mut held = BTreeMap::new();
+        for to in caught_by_address(image) {
+            if let Some(constant) = self.holding(to) {
+                held.insert(constant, "an exception table".to_owned());
+            }
+        }
         for (at, to) in addresses_in_data(self.program) {
             let settled = image.kept_in(at..at + 1).first().and_then(|kept| kept.symbol);
             let referent = image.resolve(to, settled);

@@ -28,8 +28,14 @@ pub const GENERATOR: &str = concat!("patchgen ", env!("CARGO_PKG_VERSION"));
 const MAX_EXPLAINED: usize = 1000;
 
 /// The symbol of the personality routine or thrower of each language that unwinds through frames.
-const UNWINDERS: [&str; 4] =
-    ["__gxx_personality_v0", "rust_eh_personality", "__gcc_personality_v0", "_Unwind_Resume"];
+const UNWINDERS: [&str; 6] = [
+    "__gxx_personality_v0",
+    "rust_eh_personality",
+    "__gcc_personality_v0",
+    "_Unwind_Resume",
+    "__cxa_throw",
+    "__cxa_rethrow",
+];
 
 /// The two builds to compare, and their debug files if these are not found by themselves.
 #[derive(Clone, Copy, Debug)]

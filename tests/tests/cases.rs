@@ -47,9 +47,15 @@ cases! {
     assembly_changed
     assembly_without_size
     bit_fields
+    call_enters_try
     callbacks
     cast_layout
+    catch_cold
+    catch_order
+    catch_type
     changed_string
+    class_base
+    class_base_fixed
     class_layout
     cold_part
     comdat_inline
@@ -113,6 +119,7 @@ cases! {
     new_variables
     new_writable_pointers
     no_plt
+    noexcept_added
     noreturn
     numbered_functions
     object_ends

@@ -1,9 +1,11 @@
 //! Functions as instruction streams: what their bytes refer to.
 
 mod decode;
+mod escape;
 mod tables;
 
 pub use decode::{decode_function, instructions};
+pub use escape::keeps_address;
 pub use tables::JumpTable;
 
 use crate::image::{Image, Referent};

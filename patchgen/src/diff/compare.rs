@@ -1,7 +1,7 @@
 //! Comparing functions as instruction streams whose operands are symbolic.
 
 use super::same::{Difference, is_branch};
-use super::{LineNumbers, Matching, Pair, Sameness};
+use super::{ExceptionTables, LineNumbers, Matching, Pair, Sameness};
 use crate::code::{Form, Program, Reference, Use, instructions, without_padding};
 use crate::image::{FunctionId, Referent};
 use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
@@ -29,20 +29,24 @@ pub fn compare_functions(
     lines: &dyn LineNumbers,
 ) -> Vec<Option<FunctionChange>> {
     let same = Sameness::strict(pair, matching);
+    let tables = ExceptionTables::read(pair);
     let ids: Vec<FunctionId> = pair.old.image.function_ids().collect();
     ids.par_iter()
         .map(|old| {
             let new = matching.new_function(*old)?;
-            if same.same_shape(*old, new) {
+            let same_shape = same.same_shape(*old, new);
+            let change = if same_shape {
                 let mut reasons: Vec<String> = same.references(*old, new).take(MAX_REASONS).collect();
                 reasons.dedup();
-                return Some(if reasons.is_empty() {
-                    FunctionChange::Unchanged
-                } else {
-                    FunctionChange::Changed(reasons)
-                });
+                if reasons.is_empty() { FunctionChange::Unchanged } else { FunctionChange::Changed(reasons) }
+            } else {
+                compare_streams(pair, &same, *old, new, lines)
+            };
+            if matches!(change, FunctionChange::Changed(_)) {
+                return Some(change);
             }
-            Some(compare_streams(pair, &same, *old, new, lines))
+            let difference = tables.difference(&same, (*old, new), same_shape);
+            Some(difference.map_or(change, |reason| FunctionChange::Changed(vec![reason])))
         })
         .collect()
 }

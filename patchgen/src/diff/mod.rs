@@ -2,12 +2,14 @@
 
 mod compare;
 mod data;
+mod exceptions;
 mod lines;
 mod matching;
 mod same;
 
 pub use compare::{FunctionChange, compare_functions};
 pub use data::{DataChange, compare_data};
+pub use exceptions::{ExceptionTables, caught_by_address};
 pub use lines::LineNumbers;
 pub(crate) use matching::is_constant;
 pub use matching::{Matching, Units};

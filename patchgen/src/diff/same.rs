@@ -20,7 +20,7 @@ pub(super) type Difference = String;
 /// The pairs of unnamed data under comparison: data that leads back to itself is the same if nothing else on the
 /// way differs.
 #[derive(Clone, Copy)]
-struct Trail<'t> {
+pub(super) struct Trail<'t> {
     here: (u64, u64),
     before: Option<&'t Trail<'t>>,
 }
@@ -163,7 +163,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         if same { Ok(()) } else { different() }
     }
 
-    fn slots(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
+    pub(super) fn slots(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
         match (self.pair.old.image.slot(old), self.pair.new.image.slot(new)) {
             (Some(Slot::Dynamic(a)), Some(Slot::Dynamic(b))) => self.pointers(&a, &b, trail),
             (Some(Slot::Constant(a)), Some(Slot::Constant(b))) => self.words(a, b, trail),
@@ -182,7 +182,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     /// Compares what two pointers in data lead to.
-    fn addresses(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
+    pub(super) fn addresses(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
         let (a, b) = (self.pair.old.image.resolve(old, None), self.pair.new.image.resolve(new, None));
         self.referents(&a, &b, Use::Address, trail).is_ok()
     }

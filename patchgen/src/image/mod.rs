@@ -3,16 +3,20 @@
 //! Readers fill it; nothing behind this module knows which kind of file it came from.
 
 mod debug_file;
+mod frames;
 mod linkage;
 mod load;
+mod lsda;
 mod names;
 mod resolve;
 mod symbols;
 
 pub use debug_file::DebugFile;
+pub use frames::{Frame, Frames};
 pub use linkage::{Linkage, Pointer, Slot};
 pub(crate) use load::read_file;
 pub use load::{ImageFile, load};
+pub use lsda::{Action, CallSite, Lsda, ViaAddress, read_lsda};
 pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
 
