@@ -156,6 +156,8 @@ pub enum RefusalKind {
     MaybeAddress,
     /// Thread-local storage moved.
     ThreadLocal,
+    /// New code needs a variable aligned better than it is in the target.
+    Alignment,
     /// Bytes that are no instruction, or that two disassemblers read differently.
     Undecodable,
     /// Assembly without a size, or a function that has run before any patch comes.

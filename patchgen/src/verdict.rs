@@ -37,6 +37,12 @@ const UNWINDERS: [&str; 6] = [
     "__cxa_rethrow",
 ];
 
+/// True for a symbol that only images have which throw, catch or clean up behind exceptions; libstdc++ throws in
+/// functions of its own for containers (`std::__throw_length_error` and the like).
+fn unwinds(name: &str) -> bool {
+    UNWINDERS.contains(&name) || (name.starts_with("_ZSt") && name.contains("__throw_"))
+}
+
 /// The two builds to compare, and their debug files if these are not found by themselves.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'p> {
@@ -387,7 +393,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 _ => None,
             });
             let defined = image.functions.iter().map(|function| function.name.as_str());
-            imported.chain(defined).find(|name| UNWINDERS.contains(name)).map(str::to_owned)
+            imported.chain(defined).find(|name| unwinds(name)).map(str::to_owned)
         });
         if let (Some(name), true) = (found, changed > 0) {
             let detail = "the target unwinds through its frames (exceptions or panics), and unwind tables of patched \

@@ -41,6 +41,7 @@ macro_rules! cases {
 cases! {
     alias
     alloca
+    alignment_grows
     array_grows
     asm_section
     assembly_calls
@@ -159,6 +160,11 @@ cases! {
     switch_absolute
     switch_relative
     switch_values
+    table_end
+    table_end_stored
+    table_biased
+    table_indexed_by_address
+    table_at_fixed_address
     tail_calls
     target_clones
     templates

@@ -1,5 +1,6 @@
 //! Copies functions of the replacement into the patch, with a relocation for every reference.
 
+use super::alignment::Demands;
 use super::builder::{Builder, pc_relative};
 use super::data::alignment_of;
 use super::place::{NoPlace, Placed};
@@ -43,6 +44,7 @@ impl Builder<'_, '_, '_> {
         let program = self.input.pair.new;
         let function = program.image.function(id).clone();
         let code = program.code(id);
+        let demands = Demands::of(program, id);
         let mut tables: HashMap<u64, usize> = HashMap::new();
         for table in &code.tables {
             let symbol = self.jump_table(id, table);
@@ -61,7 +63,13 @@ impl Builder<'_, '_, '_> {
                     Some(table) => Ok(Placed { symbol: *table, offset: 0 }),
                     None => self.place(Some(id), &reference.referent, reference.usage),
                 };
-                let result = placed.and_then(|placed| out.relocate(reference, placed, &function.name));
+                let aligned = placed.and_then(|placed| {
+                    if let Place::Target(address) = self.symbols[placed.symbol].place {
+                        demands.check(program, reference, address.0.wrapping_add_signed(placed.offset))?;
+                    }
+                    Ok(placed)
+                });
+                let result = aligned.and_then(|placed| out.relocate(reference, placed, &function.name));
                 if let Err(no_place) = result {
                     self.refuse_reference(no_place, range.start + u64::from(reference.offset), id);
                 }

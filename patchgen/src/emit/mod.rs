@@ -1,5 +1,6 @@
 //! From the difference to a patch: extraction of changed code with all its references, redirects, trampolines.
 
+mod alignment;
 mod builder;
 mod data;
 mod delta;
