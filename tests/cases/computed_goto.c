@@ -1,5 +1,4 @@
 // changed: run
-// refused: interior-reference run
 /* A threaded interpreter: a static table of labels. */
 #include "case.h"
 

@@ -61,6 +61,14 @@ cases! {
     cold_part
     comdat_inline
     computed_goto
+    computed_goto_calls
+    computed_goto_chosen
+    computed_goto_distances
+    computed_goto_moved
+    computed_goto_new
+    computed_goto_resumed
+    computed_goto_same_table
+    computed_goto_stored
     constprop
     constructor
     entries_padded
@@ -136,6 +144,7 @@ cases! {
     removed_import
     removed_variable
     retpolines
+    self_in_table
     sentinel
     setjmp
     shared_strings

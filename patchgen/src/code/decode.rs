@@ -1,5 +1,6 @@
 //! Decoding one function with iced-x86.
 
+use super::labels::{self, Labels};
 use super::tables::{self, TableHint};
 use super::{Code, Form, Obstacle, Reference, Use};
 use crate::image::{Access, Function, Image, Referent};
@@ -65,6 +66,11 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
     tables::find(image, function, &mut out, &hint, starts);
     for table in &out.tables {
         out.branch_targets.extend(table.entries.iter().copied());
+    }
+    match labels::follow(image, function, &out, starts) {
+        Labels::None => out.obstacles.extend(hint.without_table(&out)),
+        Labels::Proven(targets) => out.branch_targets.extend(targets),
+        Labels::Open(address) => out.obstacles.push(Obstacle::Label { address }),
     }
     out.branch_targets.sort_unstable();
     out.branch_targets.dedup();
@@ -314,7 +320,11 @@ fn is_thread_local(kind: u32) -> bool {
     kinds.iter().any(|other| other.0 == kind)
 }
 
-/// True if `address` lies in constant data, where jump tables are.
+/// True if `address` lies in constant data, where jump tables and tables of labels are.
 pub(super) fn is_constant(image: &Image<'_>, address: u64) -> bool {
-    image.section_at(address).is_some_and(|section| section.access == Access::Read)
+    image.section_at(address).is_some_and(|section| match section.access {
+        Access::Read => true,
+        Access::ReadAfterRelocation => section.name.starts_with(".data.rel.ro"),
+        _ => false,
+    })
 }

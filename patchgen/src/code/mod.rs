@@ -2,7 +2,9 @@
 
 mod decode;
 mod escape;
+mod labels;
 mod tables;
+mod values;
 
 pub use decode::{decode_function, instructions};
 pub use escape::keeps_address;
@@ -94,6 +96,11 @@ pub enum Obstacle {
     /// Distances to data that are plain numbers (-mcmodel=medium or large).
     CodeModel {
         /// Address of the instruction that loads the base of the distances.
+        address: u64,
+    },
+    /// An indirect jump that may go to a label of which an earlier call took the address.
+    Label {
+        /// Address of the jump.
         address: u64,
     },
     /// A thread-local access that is a plain number.

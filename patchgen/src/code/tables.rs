@@ -6,8 +6,9 @@
 
 use super::decode::is_constant;
 use super::{Code, Form, Obstacle, Use};
-use crate::image::{Function, Image};
+use crate::image::{Access, Function, Image, Pointer};
 use iced_x86::{Instruction, OpKind};
+use object::elf;
 
 /// Most entries that a table is believed to have.
 const MAX_ENTRIES: usize = 1 << 16;
@@ -65,10 +66,16 @@ impl TableHint {
             self.certain.get_or_insert(instruction.ip());
         }
     }
+
+    /// The obstacle that an indirect jump is whose table was not found.
+    pub(super) fn without_table(&self, code: &Code) -> Option<Obstacle> {
+        let must_have = self.certain.or(self.any.filter(|_| self.reads_distances));
+        must_have.filter(|_| code.tables.is_empty()).map(|address| Obstacle::IndirectJump { address })
+    }
 }
 
-/// Finds the tables of a function with an indirect jump: unnamed constants whose address it takes and whose first
-/// entry leads to one of its instructions.
+/// Finds the tables of a function with an indirect jump: constants whose address it takes and whose first entry leads to
+/// one of its instructions. Those of `switch` have no name; arrays of labels may have one.
 pub(super) fn find(
     image: &Image<'_>,
     function: &Function,
@@ -76,12 +83,15 @@ pub(super) fn find(
     hint: &TableHint,
     starts: &[(u16, u32)],
 ) {
-    let Some(any) = hint.any else { return };
+    if hint.any.is_none() {
+        return;
+    }
     let case = |address: u64| -> Option<(u16, u32)> {
         let Some((part, offset)) = function.locate(address) else {
             // Compilers let cases that cannot happen lead to the end of the code.
             let part = function.parts.iter().position(|part| part.end == address)?;
-            return Some((part as u16, (address - function.parts[part].start) as u32));
+            let end = (part as u16, (address - function.parts[part].start) as u32);
+            return image.function_at(address).is_none().then_some(end);
         };
         let place = (part as u16, offset as u32);
         starts.binary_search(&place).is_ok().then_some(place)
@@ -95,13 +105,25 @@ pub(super) fn find(
         {
             continue;
         }
-        let absolute = matches!(reference.form, Form::Absolute { .. });
+        let absolute =
+            matches!(reference.form, Form::Absolute { .. }) || pointer_at(image, address).is_some();
         let Some(section) = image.section_at(address) else { continue };
         let rest = &section.data[((address - section.range.start) as usize).min(section.data.len())..];
+        let object = image.object_at(address).map(|(id, _)| image.object(id)).filter(|object| object.sized);
         let entries: Vec<_> = if absolute {
-            let words =
-                rest.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
-            words.map_while(case).take(MAX_ENTRIES).collect()
+            let end = object.map_or(section.range.end, |object| object.range.end);
+            let words = (address..end).step_by(8).map_while(|at| pointer_at(image, at));
+            let entries: Vec<_> = words.map_while(case).take(MAX_ENTRIES).collect();
+            // A table of functions may begin with the one that uses it.
+            let whole = object.is_none() || entries.len() as u64 * 8 == end - address;
+            let labels = if object.is_none() && section.access == Access::Read {
+                entries.iter().any(|entry| *entry != (0, 0))
+            } else {
+                entries.iter().all(|entry| *entry != (0, 0))
+            };
+            if whole && labels { entries } else { Vec::new() }
+        } else if object.is_some() {
+            Vec::new()
         } else {
             let words =
                 rest.chunks_exact(4).map(|word| i32::from_le_bytes(word.try_into().unwrap_or_default()));
@@ -115,8 +137,19 @@ pub(super) fn find(
         }
     }
     code.tables.sort_by_key(|table| table.address);
-    let must_have = hint.certain.or(hint.reads_distances.then_some(any));
-    if let (Some(address), true) = (must_have, code.tables.is_empty()) {
-        code.obstacles.push(Obstacle::IndirectJump { address });
+}
+
+/// The address that the word at `at` holds once the image is loaded.
+fn pointer_at(image: &Image<'_>, at: u64) -> Option<u64> {
+    match image.linkage.pointer_at(at) {
+        Some(Pointer::Address(address)) => return Some(*address),
+        Some(_) => return None,
+        None => {}
     }
+    let kept = || image.kept_in(at..at + 1).iter().any(|kept| kept.kind == elf::R_X86_64_64.0);
+    if image.position_independent || !(image.may_hide_pointers() || kept()) {
+        return None;
+    }
+    let word = image.bytes(at..at.checked_add(8)?)?;
+    Some(u64::from_le_bytes(word.try_into().ok()?))
 }

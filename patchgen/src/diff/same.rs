@@ -2,7 +2,7 @@
 
 use super::{Matching, Pair};
 use crate::code::{Code, Form, Reference, Use, without_padding};
-use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
+use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use object::elf;
 use std::ops::Range;
 
@@ -334,16 +334,20 @@ pub(crate) fn data_pointers(image: &crate::image::Image<'_>, range: Range<u64>) 
 
 /// Aligned words that are addresses in the image: without relocations nothing tells them from numbers.
 fn maybe_pointers(image: &crate::image::Image<'_>, range: Range<u64>) -> Vec<(u64, Pointer)> {
-    let from = range.start.next_multiple_of(8);
-    let bytes = if from < range.end { image.bytes(from..range.end) } else { None };
-    let words = bytes.unwrap_or_default().chunks_exact(8).enumerate();
-    let found = words.filter_map(|(index, word)| {
-        let at = from + index as u64 * 8;
-        let word = u64::from_le_bytes(word.try_into().ok()?);
-        let is_address = image.section_at(word).is_some() && image.linkage.pointer_at(at).is_none();
-        is_address.then_some((at, Pointer::Address(word)))
-    });
-    found.collect()
+    let mut found = Vec::new();
+    for section in &image.sections {
+        let from = section.range.start.max(range.start).next_multiple_of(8);
+        let end = (section.range.start + section.data.len() as u64).min(range.end);
+        let bytes = if from < end && section.access != Access::Execute { image.bytes(from..end) } else { None };
+        let words = bytes.unwrap_or_default().chunks_exact(8).enumerate();
+        found.extend(words.filter_map(|(index, word)| {
+            let at = from + index as u64 * 8;
+            let word = u64::from_le_bytes(word.try_into().ok()?);
+            let is_address = image.section_at(word).is_some() && image.linkage.pointer_at(at).is_none();
+            is_address.then_some((at, Pointer::Address(word)))
+        }));
+    }
+    found
 }
 
 /// True if `old` and `new` agree outside the fields that hold references.

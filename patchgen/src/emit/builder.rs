@@ -229,6 +229,19 @@ impl Builder<'_, '_, '_> {
             self.refuse(RefusalKind::Undecodable, &name, detail, new);
             return false;
         }
+        // The replacement's own labels are looked at below.
+        let stored = old_code.obstacles.iter().find_map(|obstacle| match obstacle {
+            Obstacle::Label { address } => Some(*address),
+            _ => None,
+        });
+        if let Some(address) = stored {
+            let detail = format!(
+                "the target's jump at {address:#x} may go to a label whose address an earlier call stored: it would lead \
+                 into the other version's code"
+            );
+            self.refuse(RefusalKind::InteriorReference, &name, detail, new);
+            return false;
+        }
         self.check_new(new)
     }
 
@@ -255,6 +268,13 @@ impl Builder<'_, '_, '_> {
                 Obstacle::IndirectJump { address } => (
                     RefusalKind::JumpTable,
                     format!("the jump table of the indirect jump at {address:#x} is not understood"),
+                ),
+                Obstacle::Label { address } => (
+                    RefusalKind::InteriorReference,
+                    format!(
+                        "the jump at {address:#x} may go to a label whose address an earlier call stored: it would lead \
+                         into the other version's code"
+                    ),
                 ),
                 Obstacle::CodeModel { address } => (
                     RefusalKind::UnknownReference,
