@@ -1,4 +1,4 @@
-// changed: f g
+// changed: f
 /* An automatic array of pointers: compilers make unnamed read-only data with relocations for it. */
 #include "case.h"
 

@@ -140,6 +140,9 @@ cases! {
     patchable_entries
     prototype
     recursion
+    relative_strings
+    relative_strings_new
+    relative_variables
     removed_function
     removed_import
     removed_variable
@@ -148,6 +151,7 @@ cases! {
     sentinel
     setjmp
     shared_strings
+    shared_tail
     signal_handler
     sorting
     stack_protector
@@ -155,6 +159,7 @@ cases! {
     static_constructor_new
     static_executable
     static_guard
+    static_guard_new
     static_local_kept
     static_locals_bss
     static_locals_bss_cpp

@@ -55,12 +55,57 @@ impl Builder<'_, '_, '_> {
         symbol
     }
 
+    /// The new object with the new variables right before and behind it, all of them zero at first. They stay side by
+    /// side, so that an address means the same as one's end and as the next one's start.
+    pub(super) fn neighbours(&self, id: ObjectId) -> Vec<ObjectId> {
+        let image = &self.input.pair.new.image;
+        let fits = |id: ObjectId| {
+            let object = image.object(id);
+            let section = &image.sections[object.section];
+            section.access == Access::Write
+                && section.data.is_empty()
+                && object.sized
+                && self.input.matching.old_object(id).is_none()
+                && !self.input.matching.is_ambiguous(id)
+                && crate::diff::data_pointers(image, object.range.clone()).is_empty()
+        };
+        let meet = |before: ObjectId, behind: ObjectId| {
+            let (before, behind) = (image.object(before), image.object(behind));
+            before.section == behind.section && before.range.end == behind.range.start
+        };
+        let mut found = vec![id];
+        if !fits(id) {
+            return found;
+        }
+        let last = image.objects.len() as u32;
+        for next in (id.0 + 1..last).map(ObjectId) {
+            if !fits(next) || !meet(found[found.len() - 1], next) {
+                break;
+            }
+            found.push(next);
+        }
+        for before in (0..id.0).rev().map(ObjectId) {
+            if !fits(before) || !meet(before, found[0]) {
+                break;
+            }
+            found.insert(0, before);
+        }
+        found
+    }
+
     /// The symbol of a new object whose contents come later.
     pub(super) fn declare_object(&mut self, id: ObjectId) -> usize {
         let image = &self.input.pair.new.image;
         let object = image.object(id);
-        let section = self.sections.len();
-        let size = object.range.end - object.range.start;
+        let together = self.neighbours(id);
+        let first = image.object(together[0]).range.start;
+        let last = image.object(together[together.len() - 1]).range.end;
+        // Several keep their place relative to a cache line.
+        let (align, lead) = match together.len() {
+            1 => (alignment_of(first), 0),
+            _ => (MAX_ALIGN, first % MAX_ALIGN),
+        };
+        let size = last - first + lead;
         let access = image.sections[object.section].access;
         let (prefix, kind) = match access {
             Access::Write => (".data", SectionKind::Data),
@@ -71,17 +116,22 @@ impl Builder<'_, '_, '_> {
             None if kind == SectionKind::ReadOnly => SectionContents::Bytes(vec![0; size as usize]),
             None => SectionContents::Zero(size),
         };
-        let name = object.name.clone();
+        let section = self.sections.len();
         self.sections.push(Section {
-            name: format!("{prefix}.{name}"),
+            name: format!("{prefix}.{}", image.object(together[0]).name),
             kind,
-            align: alignment_of(object.range.start),
+            align,
             contents,
             relocations: Vec::new(),
         });
-        let symbol = self.symbol(name, Place::Patch { section, offset: 0 }, size, SymbolKind::Object);
-        self.object_symbols.insert(id, symbol);
-        symbol
+        for id in together {
+            let object = image.object(id);
+            let place = Place::Patch { section, offset: object.range.start - first + lead };
+            let size = object.range.end - object.range.start;
+            let symbol = self.symbol(object.name.clone(), place, size, SymbolKind::Object);
+            self.object_symbols.insert(id, symbol);
+        }
+        self.object_symbols[&id]
     }
 
     /// Fills in the pointers of a declared object.

@@ -36,7 +36,10 @@ impl Builder<'_, '_, '_> {
     /// The place of `referent`, an address in the replacement. New functions and objects are taken into the patch.
     pub(super) fn place(&mut self, user: User, referent: &Referent, usage: Use) -> Result<Placed, NoPlace> {
         // Who reads or writes at an address means what is there, not the end of what is before it.
-        let end = |ends_here: &Option<ObjectId>| ends_here.filter(|_| usage == Use::Address);
+        let image = &self.input.pair.new.image;
+        let end = |ends_here: &Option<ObjectId>| {
+            ends_here.filter(|before| usage == Use::Address && !image.object(*before).is_guard())
+        };
         match referent {
             Referent::Code { function, part, offset } => self.place_code(user, *function, *part, *offset),
             Referent::Stub { slot } => self.place_stub(*slot),
@@ -267,6 +270,7 @@ impl Builder<'_, '_, '_> {
             let symbol = self.target_symbol(&name, address, SymbolKind::Object);
             return Ok(Placed { symbol, offset });
         }
+        let ends_here = ends_here.filter(|before| !self.neighbours(id).contains(before));
         self.check_end(user, ends_here, &name)?;
         if let Some(symbol) = self.object_symbols.get(&id) {
             return Ok(Placed { symbol: *symbol, offset });
@@ -294,7 +298,7 @@ impl Builder<'_, '_, '_> {
             |id: ObjectId| self.input.matching.old_object(id).map(|old| old_image.object(old).range.start);
         let as_this = target(id).map(|start| start.wrapping_add_signed(offset));
         let distance = new_image.object(next).range.start - address;
-        if distance > MAX_BEFORE {
+        if distance > MAX_BEFORE || new_image.object(next).is_guard() {
             return Ok(());
         }
         let as_next = target(next).map(|start| start.wrapping_sub(distance));

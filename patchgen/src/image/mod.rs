@@ -154,6 +154,12 @@ impl Object {
         ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"].contains(&stem(&self.name).as_str())
     }
 
+    /// True for the flags that say whether a static variable of a C++ function was made (Itanium C++ ABI, section 5.2.2).
+    /// Nobody needs the address of such a flag's end, or counts down to its start.
+    pub fn is_guard(&self) -> bool {
+        self.name.starts_with("_ZGV")
+    }
+
     /// True for clang's tables of distances from their own beginning, which nothing else marks
     /// (lib/Transforms/Utils/RelLookupTableConverter.cpp).
     pub fn is_relative_table(&self) -> bool {
