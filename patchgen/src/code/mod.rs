@@ -184,25 +184,49 @@ impl<'a> Program<'a> {
         };
         let limit = limit_from(address);
         let text = rest.iter().position(|byte| *byte == 0).filter(|nul| {
-            let printable = |byte: &u8| *byte >= 0x20 || matches!(byte, b'\t'..=b'\r' | 0x1b | 7 | 8);
             let alone = rest[*nul..limit.max(*nul + 1)].iter().all(|byte| *byte == 0);
-            (*nul > 0 || limit == 1) && rest[..*nul].iter().all(printable) && alone && !looks_wide(rest)
+            (*nul > 0 || limit == 1)
+                && rest[..*nul].iter().all(|byte| is_text(*byte))
+                && alone
+                && !looks_wide(rest)
         });
         if let Some(nul) = text {
             let len = limit.max(nul + 1);
             return Some((Extent::Text(len as u64), &rest[..len]));
         }
-        // Wide strings share their tails: what is not terminated goes on behind the boundary.
+        // Strings share their tails: what is not terminated goes on behind the boundary. One of wide characters does so
+        // only at whole characters.
         let mut end = limit;
-        while end < rest.len() && !rest[..end].ends_with(&[0; 4]) && end < MAX_UNTERMINATED {
+        let holds_strings = section.access == crate::image::Access::Read;
+        let may_be_wide = |end: usize| {
+            !holds_strings || ((address | end as u64).is_multiple_of(2) && !is_narrow(&rest[..end]))
+        };
+        while end < rest.len()
+            && !rest[..end].ends_with(&[0; 4])
+            && end < MAX_UNTERMINATED
+            && may_be_wide(end)
+        {
             end = limit_from(address + end as u64);
         }
+        let terminated = rest.iter().take(MAX_UNTERMINATED).position(|byte| *byte == 0);
+        let end = end.max(terminated.map_or(0, |nul| nul + 1));
         Some((Extent::AtMost(end as u64), &rest[..end]))
     }
 }
 
 /// How far a constant without a zero word at its end is followed over boundaries.
 const MAX_UNTERMINATED: usize = 4096;
+
+/// True if `bytes` are whole strings of 8-bit characters.
+fn is_narrow(bytes: &[u8]) -> bool {
+    let plain = |byte: &u8| *byte == 0 || (byte.is_ascii() && is_text(*byte));
+    bytes.ends_with(&[0]) && bytes.iter().all(plain) && !looks_wide(bytes)
+}
+
+/// True for the bytes of printable text, with the usual control characters.
+fn is_text(byte: u8) -> bool {
+    byte >= 0x20 || matches!(byte, b'\t'..=b'\r' | 0x1b | 7 | 8)
+}
 
 /// True if `bytes` may begin with a string of 16-bit or 32-bit characters: what looks like a string of one character
 /// is only its beginning.
