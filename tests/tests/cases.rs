@@ -140,8 +140,10 @@ cases! {
     patchable_entries
     prototype
     recursion
+    relative_names
     relative_strings
     relative_strings_new
+    relative_strings_same_length
     relative_variables
     removed_function
     removed_import

@@ -74,7 +74,46 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
     }
     out.branch_targets.sort_unstable();
     out.branch_targets.dedup();
+    if hint.adds_distances {
+        distances(image, function, &mut out, starts);
+    }
     out
+}
+
+/// Finds the unnamed constants that hold distances from their own start to strings and other data.
+fn distances(image: &Image<'_>, function: &Function, code: &mut Code, starts: &[(u16, u32)]) {
+    let leads_to_data = |table: u64| {
+        let word = image.bytes(table..table + 4).and_then(|word| word.try_into().ok());
+        let target = word.map(|word| table.wrapping_add_signed(i64::from(i32::from_le_bytes(word))));
+        target.is_some_and(|to| to != table && image.section_at(to).is_some())
+    };
+    let candidates: HashSet<u64> = code
+        .references
+        .iter()
+        .filter(|reference| reference.usage == Use::Address && reference.form == Form::RipRelative)
+        .filter(|reference| matches!(reference.referent, Referent::Constant { .. }))
+        .map(|reference| reference.target)
+        .filter(|table| table.is_multiple_of(4) && code.table_at(*table).is_none() && leads_to_data(*table))
+        .collect();
+    if candidates.is_empty() {
+        return;
+    }
+    let found = labels::tables_of_distances(image, function, code, starts);
+    code.distances = found.into_iter().filter(|table| candidates.contains(table)).collect();
+    if !code.distances.is_empty() || !code.tables.is_empty() {
+        return;
+    }
+    // A string's start stands behind the end of another one.
+    let may_be = |table: &u64| {
+        let word = image.bytes(*table..table + 4).and_then(|word| word.try_into().ok());
+        let target = word.map(|word| table.wrapping_add_signed(i64::from(i32::from_le_bytes(word))));
+        let before = target.and_then(|to| image.bytes(to.wrapping_sub(1)..to));
+        before == Some(&[0])
+    };
+    let mut open: Vec<u64> =
+        candidates.into_iter().filter(|table| !code.distances.contains(table) && may_be(table)).collect();
+    open.sort_unstable();
+    code.maybe_distances = open;
 }
 
 impl Walk<'_, '_> {
@@ -95,9 +134,7 @@ impl Walk<'_, '_> {
         if instruction.code() == Opcode::Mov_r64_imm64 {
             self.wide_numbers.push(instruction.immediate64());
         }
-        if instruction.mnemonic() == Mnemonic::Movsxd && instruction.memory_index_scale() == 4 {
-            self.hint.reads_distances = true;
-        }
+        self.hint.distance(instruction);
         if instruction.flow_control() == FlowControl::IndirectBranch {
             self.hint.indirect_jump(instruction);
         }

@@ -47,30 +47,33 @@ pub(super) fn follow(image: &Image<'_>, function: &Function, code: &Code, starts
     if let Some(thunk) = thunk {
         return Labels::Open(function.parts[usize::from(thunk.part)].start + u64::from(thunk.offset));
     }
-    let instructions: BTreeMap<u64, Instruction> = function
-        .parts
-        .iter()
-        .flat_map(|part| instructions(image, part.clone()))
-        .map(|instruction| (instruction.ip(), instruction))
-        .collect();
-    let frame = Frame::of(instructions.values());
-    let mut flow = Flow {
-        image,
-        function,
-        code,
-        interior: &interior,
-        instructions,
-        frame,
-        targets,
-        before: BTreeMap::new(),
-        at_jumps: None,
-        open: Vec::new(),
-        info: InstructionInfoFactory::new(),
-    };
+    let mut flow = Flow::new(image, function, code, &interior, targets);
     match flow.run() {
         Some(jump) => Labels::Open(jump),
         None => Labels::Proven(flow.targets.into_iter().collect()),
     }
+}
+
+/// The unnamed constants that hold 32-bit distances from their own start to data, as clang makes them of tables of
+/// pointers (lib/Transforms/Utils/RelLookupTableConverter.cpp): the function adds what it reads there to the table's
+/// address.
+pub(super) fn tables_of_distances(
+    image: &Image<'_>,
+    function: &Function,
+    code: &Code,
+    starts: &[Place],
+) -> Vec<u64> {
+    let interior = |address: u64| {
+        let (part, offset) = function.locate(address)?;
+        let place = (part as u16, offset as u32);
+        starts.binary_search(&place).is_ok().then_some(place)
+    };
+    let taken = code.references.iter().filter(|reference| reference.usage == Use::Address);
+    let mut targets: BTreeSet<Place> = taken.filter_map(|reference| interior(reference.target)).collect();
+    targets.extend(code.tables.iter().flat_map(|table| table.entries.iter().copied()));
+    let mut flow = Flow::new(image, function, code, &interior, targets);
+    flow.run();
+    flow.distances.into_iter().collect()
 }
 
 /// True for tables of labels that the source names, or that compilers make of an array of labels: the tables of
@@ -97,9 +100,41 @@ struct Flow<'f, 'a> {
     /// Blocks to look at.
     open: Vec<u64>,
     info: InstructionInfoFactory,
+    /// Tables of distances from their own start that are no jump tables.
+    distances: BTreeSet<u64>,
 }
 
-impl Flow<'_, '_> {
+impl<'f, 'a> Flow<'f, 'a> {
+    fn new(
+        image: &'f Image<'a>,
+        function: &'f Function,
+        code: &'f Code,
+        interior: &'f dyn Fn(u64) -> Option<Place>,
+        targets: BTreeSet<Place>,
+    ) -> Self {
+        let instructions: BTreeMap<u64, Instruction> = function
+            .parts
+            .iter()
+            .flat_map(|part| instructions(image, part.clone()))
+            .map(|instruction| (instruction.ip(), instruction))
+            .collect();
+        let frame = Frame::of(instructions.values());
+        Flow {
+            image,
+            function,
+            code,
+            interior,
+            instructions,
+            frame,
+            targets,
+            before: BTreeMap::new(),
+            at_jumps: None,
+            open: Vec::new(),
+            info: InstructionInfoFactory::new(),
+            distances: BTreeSet::new(),
+        }
+    }
+
     /// Looks at everything that is reached until nothing more is learned. Gives the first jump that may lead anywhere.
     fn run(&mut self) -> Option<u64> {
         self.reach(self.function.address(), &State::unknown());
@@ -107,8 +142,10 @@ impl Flow<'_, '_> {
             self.block(block);
         }
         // Only now nothing is taken for known that another way makes unknown.
+        self.distances.clear();
         let blocks: Vec<u64> = self.before.keys().copied().collect();
-        blocks.into_iter().find_map(|block| self.block(block))
+        let jumps: Vec<Option<u64>> = blocks.into_iter().map(|block| self.block(block)).collect();
+        jumps.into_iter().flatten().next()
     }
 
     /// Notes that `state` may hold at `address`.
@@ -402,6 +439,10 @@ impl Flow<'_, '_> {
         let jump_table = self.code.tables.iter().any(|other| !other.absolute && other.address == table);
         if base == table && jump_table {
             return Value::Label;
+        }
+        if base == table {
+            self.distances.insert(table);
+            return Value::Unknown;
         }
         match self.labels_from(base, table) {
             Some(labels) => {

@@ -119,6 +119,10 @@ pub struct Code {
     pub tables: Vec<JumpTable>,
     /// Targets of branches inside the function: part and offset, sorted, without duplicates.
     pub branch_targets: Vec<(u16, u32)>,
+    /// Unnamed constants that hold 32-bit distances from their own start to data.
+    pub distances: Vec<u64>,
+    /// Unnamed constants that may do so.
+    pub maybe_distances: Vec<u64>,
     /// What stands in the way of patching it.
     pub obstacles: Vec<Obstacle>,
 }
@@ -157,7 +161,36 @@ impl<'a> Program<'a> {
         let mut boundaries: Vec<u64> = references.chain(pointers).chain(objects).collect();
         boundaries.par_sort_unstable();
         boundaries.dedup();
-        Program { image, code, boundaries }
+        let mut program = Program { image, code, boundaries };
+        let tables = program.code.iter().flat_map(|code| code.distances.iter().chain(&code.maybe_distances));
+        let named = program.image.objects.iter().filter(|object| object.is_relative_table());
+        let tables = tables.copied().chain(named.map(|object| object.range.start));
+        let targets: Vec<u64> = tables.flat_map(|table| program.distances(table)).collect();
+        if !targets.is_empty() {
+            program.boundaries.extend(targets);
+            program.boundaries.par_sort_unstable();
+            program.boundaries.dedup();
+        }
+        program
+    }
+
+    /// Where the entries of the table of distances at `table` lead: all entries, and maybe some words behind them.
+    pub fn distances(&self, table: u64) -> Vec<u64> {
+        let section = self.image.section_at(table).map_or(table, |section| section.range.end);
+        let end = match self.image.object_at(table) {
+            Some((id, 0)) => self.image.object(id).range.end,
+            _ => self.next_boundary(table).unwrap_or(section).min(section),
+        };
+        let bytes = self.image.bytes(table..end).unwrap_or_default();
+        let words =
+            bytes.chunks_exact(4).map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let targets = words.map(|distance| table.wrapping_add_signed(i64::from(distance)));
+        let mut targets: Vec<u64> = targets.take_while(|to| self.image.section_at(*to).is_some()).collect();
+        // Zeros behind the table are no entries.
+        while targets.last() == Some(&table) {
+            targets.pop();
+        }
+        targets
     }
 
     /// The code of a function.

@@ -7,7 +7,7 @@
 use super::decode::is_constant;
 use super::{Code, Form, Obstacle, Use};
 use crate::image::{Access, Function, Image, Pointer};
-use iced_x86::{Instruction, OpKind};
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 use object::elf;
 
 /// Most entries that a table is believed to have.
@@ -46,6 +46,10 @@ pub(super) struct TableHint {
     any: Option<u64>,
     /// There is a load of a sign-extended, indexed 32-bit number, as from a table of distances.
     pub(super) reads_distances: bool,
+    /// Such a load's result, the register with the table's address, and how many instructions ago that was.
+    loaded: Option<(Register, Register, u32)>,
+    /// What was loaded so is added to the table's address.
+    pub(super) adds_distances: bool,
 }
 
 impl TableHint {
@@ -64,6 +68,27 @@ impl TableHint {
             && instruction.memory_index() != iced_x86::Register::None;
         if notrack || indexed {
             self.certain.get_or_insert(instruction.ip());
+        }
+    }
+
+    /// Notices the sum of a table's address and what is loaded from the table.
+    pub(super) fn distance(&mut self, instruction: &Instruction) {
+        const NEAR: u32 = 12;
+        if instruction.mnemonic() == Mnemonic::Movsxd && instruction.memory_index_scale() == 4 {
+            self.reads_distances = true;
+            self.loaded = Some((instruction.op0_register(), instruction.memory_base(), 0));
+            return;
+        }
+        let Some((loaded, base, ago)) = &mut self.loaded else { return };
+        *ago += 1;
+        let operands = match instruction.mnemonic() {
+            Mnemonic::Add => [instruction.op0_register(), instruction.op1_register()],
+            Mnemonic::Lea => [instruction.memory_base(), instruction.memory_index()],
+            _ => [Register::None; 2],
+        };
+        self.adds_distances |= operands == [*loaded, *base] || operands == [*base, *loaded];
+        if *ago == NEAR {
+            self.loaded = None;
         }
     }
 

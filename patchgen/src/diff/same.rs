@@ -105,6 +105,12 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             let same = a.absolute == b.absolute && a_entries == b_entries;
             return if same { Ok(()) } else { Err("a jump table changed".to_owned()) };
         }
+        let of = |code: &Code, at: u64| (code.distances.contains(&at), code.maybe_distances.contains(&at));
+        match (of(old_code, old.1.target), of(new_code, new.1.target)) {
+            ((false, false), (false, false)) => {}
+            ((true, _), (true, _)) => return self.distances(old.1.target, new.1.target),
+            _ => self.distances(old.1.target, new.1.target)?,
+        }
         let result = self.referents(&old.1.referent, &new.1.referent, new.1.usage, None);
         // The compiler's start files refer to places that the linker marks, such as `__TMC_END__`, whatever variable
         // begins there.
@@ -240,20 +246,18 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             return Err(format!("its size changed from {a_size} to {b_size} bytes"));
         }
         if self.pair.old.image.object(old).is_relative_table() {
-            return self.relative_tables(a, b);
+            return self.distances(a.start, b.start);
         }
         self.data(a, b)
     }
 
     /// Compares what the entries of two tables of 32-bit distances from the table's beginning lead to.
-    fn relative_tables(&self, old: Range<u64>, new: Range<u64>) -> Result<(), Difference> {
-        let entries = |image: &crate::image::Image<'_>, table: Range<u64>| -> Vec<u64> {
-            let words = image.bytes(table.clone()).unwrap_or_default().chunks_exact(4);
-            let distance = |word: &[u8]| i64::from(i32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-            words.map(|word| table.start.wrapping_add_signed(distance(word))).collect()
-        };
-        let (olds, news) = (entries(&self.pair.old.image, old), entries(&self.pair.new.image, new));
+    fn distances(&self, old: u64, new: u64) -> Result<(), Difference> {
+        let (olds, news) = (self.pair.old.distances(old), self.pair.new.distances(new));
         let same = |(a, b): (&u64, &u64)| {
+            if (*a == old) != (*b == new) {
+                return false;
+            }
             let (a, b) = (self.pair.old.image.resolve(*a, None), self.pair.new.image.resolve(*b, None));
             let same_contents = match (a, b) {
                 // Nobody else may refer to it, so its contents are compared here.
@@ -266,7 +270,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             };
             same_contents && self.referents(&a, &b, Use::Address, None).is_ok()
         };
-        if olds.iter().zip(&news).all(same) {
+        if olds.len() == news.len() && olds.iter().zip(&news).all(same) {
             Ok(())
         } else {
             Err("an entry of its table changed".to_owned())

@@ -145,9 +145,18 @@ impl Builder<'_, '_, '_> {
             return;
         }
         if object.is_relative_table() {
-            let detail = "it holds distances to places outside it; compile that file with -fno-pic or without \
-                          optimisation, or keep the table";
-            self.refuse_object(&object.name, RefusalKind::UnknownReference, detail.to_owned());
+            let size = object.range.end - object.range.start;
+            match self.distances(None, object.range.start) {
+                Ok(relocations) => {
+                    let inside =
+                        relocations.into_iter().filter(|relocation| relocation.offset < size).collect();
+                    self.sections[section].contents = SectionContents::Bytes(vec![0; size as usize]);
+                    self.sections[section].relocations = inside;
+                }
+                Err(NoPlace { kind, subject, detail }) => {
+                    self.refuse_object(&object.name, kind, format!("its distance to {subject}: {detail}"));
+                }
+            }
             return;
         }
         if image.may_hide_pointers() && !crate::diff::data_pointers(image, object.range.clone()).is_empty() {

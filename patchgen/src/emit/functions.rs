@@ -3,8 +3,8 @@
 use super::alignment::Demands;
 use super::builder::{Builder, pc_relative};
 use super::data::alignment_of;
-use super::place::{NoPlace, Placed};
-use crate::code::{Form, JumpTable, Reference};
+use super::place::{NoPlace, Placed, User};
+use crate::code::{Form, JumpTable, Reference, Use};
 use crate::image::FunctionId;
 use crate::report::RefusalKind;
 use object::elf;
@@ -50,6 +50,20 @@ impl Builder<'_, '_, '_> {
             let symbol = self.jump_table(id, table);
             tables.insert(table.address, symbol);
         }
+        for table in &code.distances {
+            match self.table_of_distances(Some(id), *table, &format!("{}.distances", function.name)) {
+                Ok(symbol) => drop(tables.insert(*table, symbol)),
+                Err(no_place) => self.refuse_reference(no_place, *table, id),
+            }
+        }
+        for table in &code.maybe_distances {
+            let home = program.image.section_at(*table).map(|section| section.range.clone());
+            let inside = |to: &u64| home.as_ref().is_some_and(|home| home.contains(to));
+            if !program.distances(*table).iter().all(inside) {
+                let detail = "it may hold distances to places outside its section".to_owned();
+                self.refuse(RefusalKind::UnknownReference, &function.name, detail, id);
+            }
+        }
         for (part, range) in function.parts.iter().enumerate() {
             let Some(bytes) = program.image.bytes(range.clone()) else { continue };
             if let Err(disagreement) = self.reader.check(bytes, range.start) {
@@ -81,6 +95,32 @@ impl Builder<'_, '_, '_> {
             self.sections[section].contents = SectionContents::Bytes(out.bytes);
             self.sections[section].relocations = out.relocations;
         }
+    }
+
+    /// Copies a table of distances from its own start to data.
+    fn table_of_distances(&mut self, user: User, table: u64, name: &str) -> Result<usize, NoPlace> {
+        let relocations = self.distances(user, table)?;
+        let bytes = vec![0; relocations.len() * 4];
+        Ok(self.read_only(format!(".rodata.{name}"), name.to_owned(), bytes, 4, relocations))
+    }
+
+    /// The relocations for a copy of the table of distances at `table`.
+    pub(super) fn distances(&mut self, user: User, table: u64) -> Result<Vec<Relocation>, NoPlace> {
+        let mut relocations = Vec::new();
+        for (index, target) in self.input.pair.new.distances(table).into_iter().enumerate() {
+            let referent = self.input.pair.new.image.resolve(target, None);
+            let to = self.place(user, &referent, Use::Address)?;
+            let at = index as u64 * 4;
+            // As in a jump table: target - table = target - entry + at.
+            let addend = to.offset + at as i64;
+            relocations.push(Relocation {
+                offset: at,
+                kind: RelocationKind::Pc32,
+                symbol: to.symbol,
+                addend,
+            });
+        }
+        Ok(relocations)
     }
 
     /// Copies a jump table beside its function, leading to the copied code.
