@@ -110,7 +110,12 @@ impl Fix {
     /// Compiles the builds, which use threads, and has the patch made.
     #[track_caller]
     pub fn of(pair: Pair) -> Self {
-        let built = pair.flags(&["-pthread"]).build();
+        Fix::between(pair.flags(&["-pthread"]).build())
+    }
+
+    /// Has the patch made that leads from one build to the other.
+    #[track_caller]
+    pub fn between(built: Built) -> Self {
         let file = built.path("fix.tgp");
         let arguments =
             ["diff".as_ref(), built.old.as_os_str(), built.new.as_os_str(), "-o".as_ref(), file.as_os_str()];
@@ -119,6 +124,13 @@ impl Fix {
         let bytes = std::fs::read(&file).expect("the patch was written");
         let patch = Patch::parse(&bytes).expect("what the generator writes can be read");
         Fix { built, file, patch }
+    }
+
+    /// The patch's ID as it is shown.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        let bytes = std::fs::read(&self.file).expect("the patch was written");
+        patchfile::PatchId::of_file(&bytes).to_string()
     }
 
     /// Starts the old build.

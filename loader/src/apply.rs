@@ -2,6 +2,7 @@
 
 use crate::address::{AddressRange, LoadBias, RuntimeAddr};
 use crate::code::CodeSet;
+use crate::combine::{Reliance, refuse_conflicts};
 use crate::compare::compare_old_code;
 use crate::error::{LoaderError, Result};
 use crate::image::Image;
@@ -63,8 +64,9 @@ pub fn apply(pid: i32, loaded: &LoadedPatch, options: &ApplyOptions) -> Result<(
         if options.dry_run { Target::open_untraced(pid)? } else { Target::open_locked(pid, deadline)? };
     let image = Image::find(&target.images, &loaded.patch.target, target.process.pid());
     let image = image.map_err(|error| target.explain(error))?.clone();
-    let imports = Imports::default();
-    let mut application = Application { target, image, imports, loaded, deadline, injection: Duration::ZERO };
+    let (imports, reliance) = (Imports::default(), Reliance::default());
+    let mut application =
+        Application { target, image, imports, reliance, loaded, deadline, injection: Duration::ZERO };
     application.run(options.dry_run).map_err(|error| application.target.explain(error))
 }
 
@@ -72,6 +74,7 @@ struct Application<'a> {
     target: Target,
     image: Image,
     imports: Imports,
+    reliance: Reliance,
     loaded: &'a LoadedPatch,
     deadline: Instant,
     injection: Duration,
@@ -107,6 +110,9 @@ impl Application<'_> {
             let functions = record.table.functions.iter().zip(states);
             own.extend(functions.filter(|(_, state)| is_own(state)));
         }
+        self.reliance = Reliance::of(&self.loaded.patch, &self.image, &self.target.memory)?;
+        let table = self.table(FAR, &Layout::new(&self.loaded.patch, HEADER_LEN)).0;
+        refuse_conflicts(self.loaded.id, &table, &self.image, &self.target)?;
         self.imports = Imports::find(&self.loaded.patch, &self.image, &self.target)?;
         compare_old_code(&self.target, &self.loaded.patch, self.image.bias, &own)?;
         if !dry_run {
@@ -172,7 +178,8 @@ impl Application<'_> {
             })
         });
         // Named as the patch names it: the file may be renamed or replaced before the record is needed again.
-        let table = Table { image: patch.target.name.clone(), functions: functions.collect() };
+        let (functions, reliance) = (functions.collect(), self.reliance.clone());
+        let table = Table { image: patch.target.name.clone(), functions, reliance };
         let bytes = serde_json::to_vec(&table).unwrap_or_default();
         (table, bytes)
     }
@@ -281,7 +288,7 @@ impl Application<'_> {
     /// A region that an interrupted loader mapped but did not fill, if it can take this patch.
     fn reuse_empty(&mut self, layout: &Layout) -> Result<Option<(RuntimeAddr, Layout)>> {
         let demand = self.demand(layout);
-        for region in self.target.regions() {
+        for region in self.target.regions()? {
             let base = region.executable.start;
             let usable = region.state == RegionState::Empty && demand.admits(base);
             let same = region.executable.len() == layout.executable_len

@@ -81,7 +81,7 @@ fn owner_of_jump(target: &Target, at: RuntimeAddr, bytes: &[u8]) -> Option<patch
     let [0xe9, distance @ ..] = bytes.get(..5)? else { return None };
     let distance = i32::from_le_bytes(distance.try_into().ok()?);
     let destination = at.plus(5 + i64::from(distance) as u64);
-    let mut regions = target.regions().into_iter();
+    let mut regions = target.regions().ok()?.into_iter();
     regions.find(|region| region.executable.contains(destination)).map(|region| region.patch)
 }
 

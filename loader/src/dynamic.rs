@@ -11,7 +11,7 @@ use goblin::elf::dynamic as tag;
 use goblin::elf::reloc::RelocSection;
 use goblin::elf::{Sym, sym};
 use patchfile::LinkAddr;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Tables longer than this are not read: no real image has them.
 const MAX_TABLE: u64 = 64 << 20;
@@ -162,6 +162,15 @@ impl Dynamic {
         let found = fitting
             .map(|(_, symbol)| Definition { address: LinkAddr(symbol.st_value), kind: symbol.st_type() });
         found.into_iter().next()
+    }
+
+    /// Where this image itself defines symbols of these names, in whatever versions.
+    pub fn defined<'a>(&'a self, names: &'a BTreeSet<&str>) -> impl Iterator<Item = LinkAddr> + 'a {
+        let defined = self.symbols.iter().filter(|symbol| symbol.st_shndx != 0 && symbol.st_value != 0);
+        let named = |symbol: &&Sym| {
+            text_at(&self.strings, symbol.st_name as u64).is_some_and(|name| names.contains(name))
+        };
+        defined.filter(named).map(|symbol| LinkAddr(symbol.st_value))
     }
 
     fn has_version(&self, symbol: usize, wanted: Option<&str>) -> bool {

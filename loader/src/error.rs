@@ -1,8 +1,9 @@
 //! Why an operation on a process was not carried out.
 
 use crate::address::RuntimeAddr;
+use crate::combine::Conflict;
 use nix::unistd::Pid;
-use patchfile::{BuildId, PatchFileError};
+use patchfile::{BuildId, PatchFileError, PatchId};
 use std::io;
 
 /// Result of loader operations.
@@ -204,6 +205,36 @@ pub enum LoaderError {
         /// What is wrong with it.
         what: String,
     },
+    /// A loader of another version made the record.
+    #[error(
+        "The patch record at {address} in process {pid} has version {found}, this program knows version {known}: \
+         use the tardigrade that applied it"
+    )]
+    RecordVersion {
+        /// The target.
+        pid: Pid,
+        /// Where the record is.
+        address: RuntimeAddr,
+        /// Its version.
+        found: u32,
+        /// The version of this loader.
+        known: u32,
+    },
+    /// Another patch of the image is in force, and the two do not go together.
+    #[error(
+        "Patch {patch} does not go together with patch {other} in process {pid}: {conflict}; revert {other} first, \
+         or make one patch of both fixes"
+    )]
+    Conflict {
+        /// The target.
+        pid: Pid,
+        /// The patch that was to be applied.
+        patch: PatchId,
+        /// The one that is in force.
+        other: PatchId,
+        /// Why not.
+        conflict: Conflict,
+    },
     /// A redirect is neither the original code nor the patch's jump.
     #[error("The entry of {function} at {address} was changed by something else: {what}")]
     ForeignRedirect {
@@ -301,6 +332,8 @@ impl LoaderError {
             | E::NoSlack(_)
             | E::SharedMemory { .. }
             | E::DamagedRecord { .. }
+            | E::RecordVersion { .. }
+            | E::Conflict { .. }
             | E::ForeignRedirect { .. }
             | E::AmbiguousId { .. } => Severity::Refused,
             E::BadPatchName(_) | E::PatchFile { .. } | E::Read { .. } => Severity::Input,

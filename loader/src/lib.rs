@@ -7,7 +7,8 @@
 //! The modules are in the order of the way of the data: a [`process`] has [`maps`] and [`memory`], in which an
 //! [`image`] is found. [`threads`] stops its threads, `inject` makes
 //! system calls in one of them. A [`payload`] gets its [`place`],
-//! the [`imports`] that other images define ([`dynamic`]), and its [`record`]; [`quiesce`] judges with [`code`], [`unwind`] and [`parked`] whether [`redirect`] may write;
+//! the [`imports`] that other images define ([`dynamic`]), and its [`record`], which tells other patches whether
+//! they [`combine`]; [`quiesce`] judges with [`code`], [`unwind`] and [`parked`] whether [`redirect`] may write;
 //! [`transition`] puts these together for [`mod@apply`] and [`mod@revert`]. [`mod@list`] and [`mod@status`]
 //! only look.
 #![deny(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod address;
 pub mod apply;
 pub mod cli;
 pub mod code;
+pub mod combine;
 pub mod compare;
 pub mod dynamic;
 pub mod error;

@@ -11,7 +11,7 @@ use crate::target::Target;
 /// The patches of one process.
 pub fn patches(target: &Target) -> Result<Vec<ListedPatch>> {
     let mut patches = Vec::new();
-    for header in target.filled_regions() {
+    for header in target.filled_regions()? {
         let table = header.read_table(&target.memory, target.process.pid())?;
         let record = Record { header, table };
         // Text that cannot be read is neither as before nor as it should be.

@@ -129,7 +129,8 @@ impl RemoteMemory {
         Err(self.error("read", address, Errno::EFAULT.into()))
     }
 
-    fn pid(&self) -> Pid {
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
         self.process.pid()
     }
 

@@ -72,7 +72,7 @@ fn is_replaced(states: &[SiteState], patch: PatchId, target: &Target) -> Result<
 /// Where all patches but one have redirects now.
 fn places_of_others(patch: PatchId, target: &Target) -> Result<HashSet<RuntimeAddr>> {
     let mut places = HashSet::new();
-    for header in target.filled_regions().filter(|header| header.patch != patch) {
+    for header in target.filled_regions()?.filter(|header| header.patch != patch) {
         let other = Record { table: header.read_table(&target.memory, target.process.pid())?, header };
         let redirects = other.redirects();
         let (states, _) = redirects.read(&target.memory)?;
@@ -87,7 +87,7 @@ fn places_of_others(patch: PatchId, target: &Target) -> Result<HashSet<RuntimeAd
 
 /// The record of a patch for an image as it is loaded now.
 pub fn record_of(patch: PatchId, image: &Image, target: &Target) -> Result<Option<Record>> {
-    for header in target.filled_regions() {
+    for header in target.filled_regions()? {
         if header.patch == patch && header.bias == image.bias {
             let table = header.read_table(&target.memory, target.process.pid())?;
             return Ok(Some(Record { header, table }));

@@ -18,6 +18,7 @@
 //! The table behind them is a JSON document, [`Table`].
 
 use crate::address::{AddressRange, LoadBias, PAGE, RuntimeAddr};
+use crate::combine::Reliance;
 use crate::error::{LoaderError, Result};
 use crate::maps::MemoryMap;
 use crate::memory::RemoteMemory;
@@ -27,7 +28,8 @@ use patchfile::{BuildId, PatchId, Sha256};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: [u8; 8] = *b"\x7fTGPMEM\0";
-const VERSION: u32 = 1;
+/// Version 2 added what a patch relies on to the table.
+const VERSION: u32 = 2;
 const MAX_BUILD_ID: usize = 64;
 /// No patch has a table this long.
 const MAX_TABLE: u32 = 256 << 20;
@@ -78,6 +80,8 @@ pub struct Table {
     pub image: String,
     /// The redirected functions.
     pub functions: Vec<RuntimeRedirect>,
+    /// What the patch's code relies on.
+    pub reliance: Reliance,
 }
 
 /// A region with its table.
@@ -153,7 +157,7 @@ impl Header {
     fn parse(bytes: &[u8; HEADER_LEN as usize], start: RuntimeAddr) -> Option<Self> {
         let u32_at = |offset: usize| bytes[offset..offset + 4].try_into().map(u32::from_le_bytes).ok();
         let u64_at = |offset: usize| bytes[offset..offset + 8].try_into().map(u64::from_le_bytes).ok();
-        if bytes[..8] != MAGIC || u32_at(8)? != VERSION || u64_at(16)? != start.0 {
+        if version(bytes)? != VERSION || u64_at(16)? != start.0 {
             return None;
         }
         let state = match u32_at(12)? {
@@ -178,10 +182,17 @@ impl Header {
     }
 
     /// Reads the header at `start`, if there is one.
-    pub fn read(start: RuntimeAddr, memory: &RemoteMemory) -> Option<Self> {
+    pub fn read(start: RuntimeAddr, memory: &RemoteMemory) -> Result<Option<Self>> {
         let mut bytes = [0; HEADER_LEN as usize];
-        memory.read(start, &mut bytes).ok()?;
-        Header::parse(&bytes, start)
+        if memory.read(start, &mut bytes).is_err() {
+            return Ok(None);
+        }
+        match version(&bytes) {
+            Some(found) if found != VERSION => {
+                Err(LoaderError::RecordVersion { pid: memory.pid(), address: start, found, known: VERSION })
+            }
+            _ => Ok(Header::parse(&bytes, start)),
+        }
     }
 
     /// Reads the table that belongs to this header.
@@ -202,8 +213,14 @@ impl Header {
     }
 }
 
+/// The version of a header of any version; None if the bytes are none.
+fn version(bytes: &[u8; HEADER_LEN as usize]) -> Option<u32> {
+    let version = bytes.strip_prefix(&MAGIC)?.first_chunk()?;
+    Some(u32::from_le_bytes(*version))
+}
+
 /// All regions in a process, the empty ones too.
-pub fn find_all(map: &MemoryMap, memory: &RemoteMemory) -> Vec<Header> {
+pub fn find_all(map: &MemoryMap, memory: &RemoteMemory) -> Result<Vec<Header>> {
     let mut found = Vec::new();
     for mapping in map {
         if !(mapping.is_private_anonymous() && mapping.execute && mapping.read && !mapping.write) {
@@ -212,7 +229,7 @@ pub fn find_all(map: &MemoryMap, memory: &RemoteMemory) -> Vec<Header> {
         // The kernel joins neighbours of the same kind, so a region may start inside a mapping.
         let mut start = mapping.range.start;
         while start < mapping.range.end {
-            match Header::read(start, memory) {
+            match Header::read(start, memory)? {
                 Some(header) if mapping.range.contains_range(&header.executable) => {
                     start = start.plus(header.executable.len().max(PAGE).next_multiple_of(PAGE));
                     found.push(header);
@@ -222,7 +239,7 @@ pub fn find_all(map: &MemoryMap, memory: &RemoteMemory) -> Vec<Header> {
             }
         }
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -240,5 +257,7 @@ mod tests {
         header.patch = PatchId([9; 32]);
         assert_eq!(Header::parse(&header.to_bytes(), start), Some(header.clone()));
         assert_eq!(Header::parse(&header.to_bytes(), start.plus(PAGE)), None);
+        assert_eq!(version(&header.to_bytes()), Some(VERSION));
+        assert_eq!(version(&[0; HEADER_LEN as usize]), None);
     }
 }

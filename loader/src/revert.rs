@@ -66,7 +66,7 @@ pub fn revert(pid: i32, name: &PatchName, timeout: Duration) -> Result<(Outcome,
 }
 
 fn revert_in(target: &Target, name: &PatchName, deadline: Instant) -> Result<(Outcome, Effort)> {
-    let fitting: Vec<Header> = target.filled_regions().filter(|region| name.fits(region.patch)).collect();
+    let fitting: Vec<Header> = target.filled_regions()?.filter(|region| name.fits(region.patch)).collect();
     name.refuse_ambiguous(fitting.iter().map(|header| header.patch.to_string()))?;
     let mut found = None;
     for header in fitting {

@@ -83,13 +83,13 @@ impl Target {
     }
 
     /// All regions of loaders in the process.
-    pub fn regions(&self) -> Vec<Header> {
+    pub fn regions(&self) -> Result<Vec<Header>> {
         record::find_all(&self.map, &self.memory)
     }
 
     /// The regions that hold patches.
-    pub fn filled_regions(&self) -> impl Iterator<Item = Header> {
-        self.regions().into_iter().filter(|region| region.state == RegionState::Filled)
+    pub fn filled_regions(&self) -> Result<impl Iterator<Item = Header> + use<>> {
+        Ok(self.regions()?.into_iter().filter(|region| region.state == RegionState::Filled))
     }
 
     /// Reads the mappings again.
@@ -225,7 +225,7 @@ fn mark(process: &Process, memory: &RemoteMemory, region: AddressRange) -> Resul
         mapping.is_private_anonymous() && executable
     };
     let Some(mapping) = map.find(region.start).filter(is_ours) else { return Ok(()) };
-    if Header::read(region.start, memory).is_some() || memory.read_u64(region.start)? != 0 {
+    if Header::read(region.start, memory)?.is_some() || memory.read_u64(region.start)? != 0 {
         return Ok(());
     }
     let executable = AddressRange { start: region.start, end: region.end.min(mapping.range.end) };

@@ -3,6 +3,7 @@
 mod support;
 
 use loader::apply::{ApplyOptions, LoadedPatch, apply};
+use loader::combine::Conflict;
 use loader::error::{LoaderError, Severity};
 use loader::report::Outcome;
 use nix::sys::signal::{Signal, kill};
@@ -58,7 +59,8 @@ fn another_patch_of_the_same_function() {
     victim.apply(&first).unwrap();
     let text = victim.text(image);
     let error = victim.apply(&second).unwrap_err();
-    assert!(error.to_string().contains(&format!("redirected by patch {}", first.id)), "{error}");
+    let LoaderError::Conflict { other, conflict, .. } = &error else { panic!("{error}") };
+    assert_eq!((*other, conflict), (first.id, &Conflict::SameFunction("twin".to_owned())));
     assert!(victim.text(image) == text);
     victim.revert(&first).unwrap();
     assert_eq!(victim.apply(&second).unwrap().0, Outcome::Applied);
@@ -85,6 +87,34 @@ fn redirect_changed_after_apply() {
     assert_eq!(victim.state().as_deref(), Some("Interrupted"));
     victim.poke(address, &[0xe9]);
     assert!(victim.text(image) == patched);
+    assert_eq!(victim.revert(&loaded).unwrap().0, Outcome::Reverted);
+    assert_eq!(victim.answer(), 1);
+    victim.quit();
+}
+
+#[test]
+fn record_of_another_version() {
+    let image = image(Link::Pie);
+    let mut victim = Victim::start(image, &[]);
+    let loaded = loaded(checked_patch(image));
+    victim.apply(&loaded).unwrap();
+    let map = victim.mappings();
+    let region = map.iter().find(|line| line.contains("r-xp 00000000 00:00 0")).unwrap();
+    let address = u64::from_str_radix(region.split_once('-').unwrap().0, 16).unwrap();
+    let version = victim.peek(address + 8);
+    victim.poke(address + 8, &1u32.to_le_bytes());
+    let text = victim.text(image);
+    let errors = [
+        victim.apply(&loaded).unwrap_err(),
+        victim.revert(&loaded).unwrap_err(),
+        loader::list::list_process(victim.pid()).unwrap_err(),
+    ];
+    for error in errors {
+        let LoaderError::RecordVersion { address: at, found, .. } = &error else { panic!("{error}") };
+        assert_eq!((at.0, *found, error.severity()), (address, 1, Severity::Refused));
+    }
+    assert!(victim.text(image) == text);
+    victim.poke(address + 8, &version.to_le_bytes());
     assert_eq!(victim.revert(&loaded).unwrap().0, Outcome::Reverted);
     assert_eq!(victim.answer(), 1);
     victim.quit();

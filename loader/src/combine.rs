@@ -1,0 +1,245 @@
+//! May two patches of one image be in force together?
+//!
+//! Each patch is proven against the target's build alone. Two of them are together what one patch of both fixes would
+//! be if neither's code refers to what the other replaces, and if no compiler looked at code of both at once: within a
+//! source file it lets a caller keep values in registers that a callee leaves alone (-fipa-ra), also through functions
+//! in between that stay as they are, and takes a variable that nobody writes for a constant.
+
+use crate::address::{AddressRange, RuntimeAddr};
+use crate::code::CodeSet;
+use crate::dynamic::Dynamic;
+use crate::error::{LoaderError, Result};
+use crate::image::Image;
+use crate::memory::RemoteMemory;
+use crate::presence::Presence;
+use crate::record::{Header, Record, Table};
+use crate::redirect::PatchState;
+use crate::target::Target;
+use patchfile::{Patch, PatchId, Place, RelocationKind};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Files that are compiled by themselves: two of them are not one piece of work for a compiler. What stands in others
+/// (headers, generated pieces, modules of Rust) is compiled together with a file that is not known here.
+const COMPILED_ALONE: [&str; 9] = ["c", "cc", "cpp", "cxx", "c++", "C", "S", "s", "asm"];
+
+/// What the code of a patch takes for granted of the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reliance {
+    /// Addresses in the image's code that the patch refers to, other than in what it replaces itself.
+    pub refers_to: Vec<RuntimeAddr>,
+    /// Source files of the patch's functions, without directories.
+    pub sources: Vec<String>,
+    /// A function of which it is not known with which file it was compiled.
+    pub without_source: Option<String>,
+}
+
+/// Why two patches cannot be in force together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// One redirect would be written over the other.
+    #[error("both replace {0}")]
+    SameFunction(String),
+    /// The new code was made for the old function: for its arguments, and for the registers that it changes.
+    #[error("code of {user} refers to {function}, which {replacer} replaces")]
+    Reference {
+        /// The patch with the reference.
+        user: PatchId,
+        /// What it refers to.
+        function: String,
+        /// The patch that replaces that.
+        replacer: PatchId,
+    },
+    /// The compiler saw both places at once.
+    #[error("both have code of {0}, and what the compiler concluded in one build need not hold in the other")]
+    SameSource(String),
+    /// It may be the same.
+    #[error("it is not known with which source file {function} of {patch} was compiled")]
+    UnknownSource {
+        /// The patch.
+        patch: PatchId,
+        /// Its function.
+        function: String,
+    },
+}
+
+impl Reliance {
+    /// What `patch` relies on in `image`. It depends on the image alone, not on what was done to it.
+    pub fn of(patch: &Patch, image: &Image, memory: &RemoteMemory) -> Result<Self> {
+        let (sources, without_source) = sources(patch);
+        let refers_to = references(patch, image, memory)?.into_iter().collect();
+        Ok(Reliance { refers_to, sources, without_source })
+    }
+}
+
+/// Refuses if another patch is in force in `image` beside which `patch`, with this table, must not be.
+pub fn refuse_conflicts(patch: PatchId, table: &Table, image: &Image, target: &Target) -> Result<()> {
+    let pid = target.process.pid();
+    let is_of_image =
+        |header: &Header| header.bias == image.bias && Some(&header.build_id) == image.build_id.as_ref();
+    for header in target.filled_regions()? {
+        if header.patch == patch || !is_of_image(&header) {
+            continue;
+        }
+        let other = Record { table: header.read_table(&target.memory, pid)?, header };
+        if Presence::of(&other, target)?.state == PatchState::Inert {
+            continue;
+        }
+        if let Some(conflict) = conflict((patch, table), (other.header.patch, &other.table)) {
+            return Err(LoaderError::Conflict { pid, patch, other: other.header.patch, conflict });
+        }
+    }
+    Ok(())
+}
+
+/// The first reason against two patches of one image.
+fn conflict(one: (PatchId, &Table), other: (PatchId, &Table)) -> Option<Conflict> {
+    let replaced = other.1.replaced_code();
+    let both = one.1.functions.iter().find(|function| {
+        let is_there =
+            |range: &AddressRange| !range.is_empty() && replaced.function_at(range.start).is_some();
+        function.old.iter().any(is_there)
+    });
+    if let Some(function) = both {
+        return Some(Conflict::SameFunction(function.name.clone()));
+    }
+    for (user, replacer) in [(one, other), (other, one)] {
+        let replaced = replacer.1.replaced_code();
+        let mut addresses = user.1.reliance.refers_to.iter();
+        if let Some(function) = addresses.find_map(|address| replaced.function_at(*address)) {
+            let function = function.to_owned();
+            return Some(Conflict::Reference { user: user.0, function, replacer: replacer.0 });
+        }
+    }
+    let sources = &other.1.reliance.sources;
+    if let Some(file) = one.1.reliance.sources.iter().find(|file| sources.contains(file)) {
+        return Some(Conflict::SameSource(file.clone()));
+    }
+    let unknown = |(patch, table): (PatchId, &Table)| {
+        let function = table.reliance.without_source.clone()?;
+        Some(Conflict::UnknownSource { patch, function })
+    };
+    unknown(one).or_else(|| unknown(other))
+}
+
+/// The source files of a patch's functions, and a function whose file is not known.
+fn sources(patch: &Patch) -> (Vec<String>, Option<String>) {
+    let mut sources = BTreeSet::new();
+    let mut without = None;
+    for function in &patch.functions {
+        // One build may name the file with a directory, debugging information with another one.
+        let file = function.source.as_deref().and_then(|source| source.rsplit('/').next());
+        match file.filter(|file| is_compiled_alone(file)) {
+            Some(file) => drop(sources.insert(file.to_owned())),
+            None => without = without.or_else(|| Some(function.name.clone())),
+        }
+    }
+    (sources.into_iter().collect(), without)
+}
+
+fn is_compiled_alone(file: &str) -> bool {
+    file.rsplit_once('.').is_some_and(|(_, extension)| COMPILED_ALONE.contains(&extension))
+}
+
+/// The addresses in the image's code that the patch refers to.
+fn references(patch: &Patch, image: &Image, memory: &RemoteMemory) -> Result<BTreeSet<RuntimeAddr>> {
+    let bias = image.bias;
+    let own = patch.functions.iter().flat_map(|function| &function.old);
+    let own = own.map(|range| (AddressRange::sized(bias.at(range.address), range.size), String::new()));
+    let own = CodeSet::new(own);
+    let segments: Vec<_> = image.segments().filter(|segment| segment.execute).collect();
+    let mut found = BTreeSet::new();
+    let mut slots = BTreeSet::new();
+    for relocation in patch.sections.iter().flat_map(|section| &section.relocations) {
+        let symbol = &patch.symbols[relocation.symbol];
+        let Place::Target(address) = symbol.place else { continue };
+        let field = match relocation.kind {
+            RelocationKind::Pc32 | RelocationKind::Pc64 => relocation.kind.width(),
+            _ => 0,
+        };
+        let named = bias.at(address);
+        // Displacements count from the field's end, or from a little behind it.
+        found.extend([named, named.plus(relocation.addend as u64).plus(field)]);
+        if let Some((name, "plt" | "got")) = symbol.name.rsplit_once('@') {
+            slots.insert(name);
+        }
+    }
+    // Through its PLT and GOT a library reaches its own functions too.
+    if !slots.is_empty()
+        && let Some(dynamic) = Dynamic::read(image, memory)?
+    {
+        found.extend(dynamic.defined(&slots).map(|address| bias.at(address)));
+    }
+    let is_code = |address| segments.iter().any(|segment| segment.memory.contains(address));
+    found.retain(|address| is_code(*address) && own.function_at(*address).is_none());
+    Ok(found)
+}
+
+impl Table {
+    /// The old code of the functions that are redirected.
+    fn replaced_code(&self) -> CodeSet {
+        let ranges = self.functions.iter().flat_map(|function| {
+            let name = &function.name;
+            function.old.iter().map(move |range| (*range, name.clone()))
+        });
+        CodeSet::new(ranges)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redirect::{Form, RuntimeRedirect};
+
+    fn table(old: u64, refers_to: &[u64], sources: &[&str], without_source: Option<&str>) -> Table {
+        let function = RuntimeRedirect {
+            name: format!("f{old:x}"),
+            site: RuntimeAddr(old),
+            form: Form::Near,
+            original: vec![0; 5],
+            old: vec![AddressRange::sized(RuntimeAddr(old), 0x10)],
+            new: RuntimeAddr(0),
+            trampoline: RuntimeAddr(0),
+        };
+        let reliance = Reliance {
+            refers_to: refers_to.iter().copied().map(RuntimeAddr).collect(),
+            sources: sources.iter().map(|file| (*file).to_owned()).collect(),
+            without_source: without_source.map(str::to_owned),
+        };
+        Table { image: "image".to_owned(), functions: vec![function], reliance }
+    }
+
+    #[test]
+    fn reasons_against_two_patches() {
+        let [a, b] = [PatchId([1; 32]), PatchId([2; 32])];
+        let first = table(0x1000, &[0x3000], &["a.c"], None);
+        let between =
+            |second: &Table| [conflict((a, &first), (b, second)), conflict((b, second), (a, &first))];
+        assert_eq!(between(&table(0x2000, &[0x3000], &["b.c"], None)), [None, None]);
+        let found = between(&table(0x1000, &[], &["b.c"], None));
+        assert_eq!(found, [(); 2].map(|()| Some(Conflict::SameFunction("f1000".to_owned()))));
+        let reference = |user, function: &str, replacer| {
+            Some(Conflict::Reference { user, function: function.to_owned(), replacer })
+        };
+        let found = between(&table(0x2000, &[0x1008], &["b.c"], None));
+        assert_eq!(found, [(); 2].map(|()| reference(b, "f1000", a)));
+        let found = between(&table(0x3000, &[], &["b.c"], None));
+        assert_eq!(found, [(); 2].map(|()| reference(a, "f3000", b)));
+        let found = between(&table(0x2000, &[], &["a.c"], None));
+        assert_eq!(found, [(); 2].map(|()| Some(Conflict::SameSource("a.c".to_owned()))));
+        let found = between(&table(0x2000, &[], &["b.c"], Some("g")));
+        let unknown = Conflict::UnknownSource { patch: b, function: "g".to_owned() };
+        assert_eq!(found, [(); 2].map(|()| Some(unknown.clone())));
+    }
+
+    #[test]
+    fn files_that_are_compiled_alone() {
+        for file in ["a.c", "b.cc", "x.y.cpp", "entry.S"] {
+            assert!(is_compiled_alone(file), "{file}");
+        }
+        for file in ["a.h", "template.c.inc", "lib.rs", "ops.hpp", "c", ""] {
+            assert!(!is_compiled_alone(file), "{file}");
+        }
+    }
+}
