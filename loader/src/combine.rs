@@ -87,7 +87,8 @@ pub fn refuse_conflicts(patch: PatchId, table: &Table, image: &Image, target: &T
             continue;
         }
         if let Some(conflict) = conflict((patch, table), (other.header.patch, &other.table)) {
-            return Err(LoaderError::Conflict { pid, patch, other: other.header.patch, conflict });
+            let (other, conflict) = (other.header.patch, Box::new(conflict));
+            return Err(LoaderError::Conflict { pid, patch, other, conflict });
         }
     }
     Ok(())

@@ -169,6 +169,14 @@ pub enum LoaderError {
         /// What it returned.
         error: io::Error,
     },
+    /// An image came or went (dlopen(3), dlclose(3)) between two looks at it.
+    #[error("{image} was unloaded from process {pid}, or loaded anew, while it was worked on; try again")]
+    Unloaded {
+        /// The target.
+        pid: Pid,
+        /// Its file name.
+        image: String,
+    },
     /// The activeness check did not pass in time.
     #[error("Process {pid} is busy: {reason}")]
     Busy {
@@ -233,7 +241,7 @@ pub enum LoaderError {
         /// The one that is in force.
         other: PatchId,
         /// Why not.
-        conflict: Conflict,
+        conflict: Box<Conflict>,
     },
     /// A redirect is neither the original code nor the patch's jump.
     #[error("The entry of {function} at {address} was changed by something else: {what}")]
@@ -313,6 +321,7 @@ impl LoaderError {
         use LoaderError as E;
         match self {
             E::Busy { .. }
+            | E::Unloaded { .. }
             | E::DoesNotStop { .. }
             | E::Locked(_)
             | E::NoInjectionThread { transient: true, .. } => Severity::Busy,

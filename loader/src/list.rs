@@ -1,10 +1,10 @@
 //! What is applied where, read from the processes themselves.
 
-use crate::error::Result;
+use crate::error::{LoaderError, Result};
 use crate::presence::{Presence, image_of};
+use crate::process::Process;
 use crate::record::Record;
-use crate::redirect::PatchState;
-use crate::report::{ListReport, ListedPatch, ListedProcess};
+use crate::report::{ListedPatch, ListedProcess};
 use crate::sharers::all_pids;
 use crate::target::Target;
 
@@ -15,7 +15,7 @@ pub fn patches(target: &Target) -> Result<Vec<ListedPatch>> {
         let table = header.read_table(&target.memory, target.process.pid())?;
         let record = Record { header, table };
         // Text that cannot be read is neither as before nor as it should be.
-        let unknown = Presence { state: PatchState::Interrupted, unloaded: false, reloaded: false };
+        let unknown = Presence::unknown();
         let presence = Presence::of(&record, target).unwrap_or(unknown);
         let path = image_of(&record.header, target).and_then(|image| image.path.as_ref());
         let image = path.map_or(record.table.image.clone(), |path| path.display().to_string());
@@ -37,33 +37,38 @@ pub fn list_process(pid: i32) -> Result<ListedProcess> {
     Ok(ListedProcess { pid, exe, patches })
 }
 
-/// The processes that hold patches, or the given one.
-pub fn list(pid: Option<i32>) -> Result<ListReport> {
-    let processes = match pid {
-        Some(pid) => vec![list_process(pid)?],
-        None => processes_with_patches(),
-    };
-    Ok(ListReport { schema: "tardigrade.list/1", processes, kernel: Vec::new() })
+/// What a look at all processes showed.
+#[derive(Debug)]
+pub struct Survey<T> {
+    /// What was looked for.
+    pub found: Vec<T>,
+    /// The processes of which nothing is known, with the reasons.
+    pub unknown: Vec<(i32, LoaderError)>,
 }
 
-/// How many processes this user may not look at: nothing is known of them.
-pub fn unreadable_processes() -> usize {
-    let unreadable = |pid: &i32| {
-        let map = crate::process::Process::open(*pid).and_then(|process| process.memory_map());
-        matches!(map, Err(crate::error::LoaderError::NoPermission(_)))
-    };
-    all_pids().iter().filter(|pid| unreadable(pid)).count()
+/// Looks at all processes. Those that end meanwhile are left out.
+pub fn survey<T>(look: impl Fn(i32) -> Result<Option<T>>) -> Survey<T> {
+    let mut survey = Survey { found: Vec::new(), unknown: Vec::new() };
+    for pid in all_pids() {
+        let looked = match look(pid) {
+            Err(LoaderError::AnotherProgram(_)) => look(pid),
+            looked => looked,
+        };
+        match looked {
+            Ok(found) => survey.found.extend(found),
+            Err(LoaderError::NoProcess(_) | LoaderError::ProcessEnded(_) | LoaderError::KernelThread(_)) => {}
+            Err(error) => survey.unknown.push((pid, error)),
+        }
+    }
+    survey
 }
 
-/// All processes that hold patches. Processes that end meanwhile, or that this user may not look at, are left
-/// out.
-pub fn processes_with_patches() -> Vec<ListedProcess> {
-    let candidates = all_pids().into_iter().filter(|pid| {
-        let map = crate::process::Process::open(*pid).and_then(|process| process.memory_map());
-        map.is_ok_and(|map| may_have_patches(&map))
-    });
-    candidates
-        .filter_map(|pid| list_process(pid).ok())
-        .filter(|process| !process.patches.is_empty())
-        .collect()
+/// All processes that hold patches.
+pub fn processes_with_patches() -> Survey<ListedProcess> {
+    survey(|pid| {
+        if !may_have_patches(&Process::open(pid)?.memory_map()?) {
+            return Ok(None);
+        }
+        list_process(pid).map(|process| Some(process).filter(|process| !process.patches.is_empty()))
+    })
 }

@@ -4,13 +4,13 @@ use crate::address::RuntimeAddr;
 use crate::error::Result;
 use crate::image::Image;
 use crate::record::{Header, Record};
-use crate::redirect::{PatchState, SiteState};
+use crate::redirect::{PatchState, RuntimeRedirect, SiteState, describe};
 use crate::target::Target;
 use patchfile::PatchId;
 use std::collections::HashSet;
 
 /// How a patch stands in a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
     /// What its redirects amount to.
     pub state: PatchState,
@@ -18,13 +18,31 @@ pub struct Presence {
     pub unloaded: bool,
     /// Its image was unloaded while the patch was applied, and is loaded again at the same place.
     pub reloaded: bool,
+    /// What stands where redirects were, or should be, and is neither: a breakpoint, another tool's jump.
+    pub foreign: Vec<Foreign>,
+}
+
+/// Bytes that somebody else wrote over a function's entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// The function.
+    pub function: String,
+    /// Where they are.
+    pub address: RuntimeAddr,
+    /// What they are.
+    pub what: String,
 }
 
 impl Presence {
+    /// Of text that cannot be read it is only known that it is neither as before nor as it should be.
+    pub fn unknown() -> Self {
+        Presence { state: PatchState::Interrupted, unloaded: false, reloaded: false, foreign: Vec::new() }
+    }
+
     /// Looks at the text.
     pub fn of(record: &Record, target: &Target) -> Result<Self> {
         if is_unloaded(record, target) {
-            return Ok(Presence { state: PatchState::Inert, unloaded: true, reloaded: false });
+            return Ok(Presence { state: PatchState::Inert, unloaded: true, ..Presence::unknown() });
         }
         let redirects = record.redirects();
         let (states, gate_open) = redirects.read(&target.memory)?;
@@ -38,8 +56,20 @@ impl Presence {
             }
             state => state,
         };
-        Ok(Presence { state, unloaded: false, reloaded })
+        let foreign = match state {
+            PatchState::Interrupted => foreign(&record.table.functions, &states),
+            _ => Vec::new(),
+        };
+        Ok(Presence { state, unloaded: false, reloaded, foreign })
     }
+}
+
+fn foreign(redirects: &[RuntimeRedirect], states: &[SiteState]) -> Vec<Foreign> {
+    let found = redirects.iter().zip(states).filter_map(|(redirect, state)| {
+        let SiteState::Foreign(address, bytes) = state else { return None };
+        Some(Foreign { function: redirect.name.clone(), address: *address, what: describe(bytes) })
+    });
+    found.collect()
 }
 
 /// The image that a record was made for.

@@ -195,6 +195,20 @@ pub struct ListedPatch {
     /// Its image was unloaded from the process since.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unloaded: bool,
+    /// What something else wrote over the entries of its functions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<ListedForeign>,
+}
+
+/// Bytes at a function's entry that are neither the target's nor the patch's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListedForeign {
+    /// Symbol name.
+    pub function: String,
+    /// Where they are.
+    pub address: String,
+    /// What they are.
+    pub what: String,
 }
 
 impl ListedPatch {
@@ -206,6 +220,11 @@ impl ListedPatch {
             old_address: function.old.first().map_or(function.site, |range| range.start).to_string(),
             new_address: function.new.to_string(),
         });
+        let foreign = presence.foreign.into_iter().map(|foreign| ListedForeign {
+            function: foreign.function,
+            address: foreign.address.to_string(),
+            what: foreign.what,
+        });
         ListedPatch {
             id: header.patch.to_string(),
             image,
@@ -214,6 +233,7 @@ impl ListedPatch {
             functions: functions.collect(),
             applied_at: (header.applied_at != 0).then(|| rfc3339(header.applied_at)),
             unloaded: presence.unloaded,
+            foreign: foreign.collect(),
         }
     }
 }

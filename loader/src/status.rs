@@ -1,6 +1,6 @@
 //! The virtual machine monitors of a host, with their builds and patches.
 
-use crate::error::Result;
+use crate::error::{LoaderError, Result};
 use crate::image::Image;
 use crate::list;
 use crate::process::Process;
@@ -11,14 +11,16 @@ use nix::dir::Dir;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::Mode;
 
-/// Reports every process that runs virtual machines or holds patches.
-pub fn status() -> StatusReport {
-    let patched: Vec<i32> = list::processes_with_patches().iter().map(|process| process.pid).collect();
+/// Reports every process that runs virtual machines or holds patches; and those of which it is not known whether they
+/// hold patches, with the reasons.
+pub fn status() -> (StatusReport, Vec<(i32, LoaderError)>) {
+    let list::Survey { found, unknown } = list::processes_with_patches();
+    let patched: Vec<i32> = found.iter().map(|process| process.pid).collect();
     let processes = all_pids().into_iter().filter_map(|pid| {
         let vmm = Process::open(pid).is_ok_and(|process| has_virtual_machine(&process));
         if vmm || patched.contains(&pid) { process_status(pid, vmm).ok() } else { None }
     });
-    StatusReport { schema: "tardigrade.status/1", processes: processes.collect() }
+    (StatusReport { schema: "tardigrade.status/1", processes: processes.collect() }, unknown)
 }
 
 fn process_status(pid: i32, vmm: bool) -> Result<ProcessStatus> {

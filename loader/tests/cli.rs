@@ -5,13 +5,13 @@ mod support;
 use serde_json::Value;
 use support::{Link, Victim, checked_patch, expect, image, scratch, tardigrade, written};
 
-fn patch_file() -> String {
-    written(&checked_patch(image(Link::Pie)), "cli.tgp")
+fn patch_file(name: &str) -> String {
+    written(&checked_patch(image(Link::Pie)), name)
 }
 
 #[test]
 fn exit_statuses_and_messages() {
-    let patch = patch_file();
+    let patch = patch_file("statuses.tgp");
     let truncated = scratch().join("truncated.tgp");
     std::fs::write(&truncated, &std::fs::read(&patch).unwrap()[..100]).unwrap();
     let truncated = truncated.to_string_lossy();
@@ -26,7 +26,12 @@ fn exit_statuses_and_messages() {
     expect(&["revert", "no-patch", "--all"], 2, "neither a patch ID");
     expect(&["revert", "0", "--all"], 2, "\"0\" is neither a patch ID (8 to 64 hex digits) nor a patch file");
     expect(&["revert", "0123456", "--pid", "1"], 2, "8 to 64 hex digits");
-    expect(&["revert", "01234567", "--all"], 0, "");
+    for pid in ["0", "-4", "2147483648"] {
+        let pid = format!("--pid={pid}");
+        for arguments in [&["apply", &patch, &pid][..], &["revert", "01234567", &pid], &["list", &pid]] {
+            expect(arguments, 2, "invalid value");
+        }
+    }
     expect(&["list", "--pid", "999999999"], 1, "There is no process");
     let own = std::process::id().to_string();
     expect(&["apply", &patch, "--pid", &own], 4, "has no image with build ID");
@@ -34,9 +39,44 @@ fn exit_statuses_and_messages() {
     assert_eq!(tardigrade(&["--help"]).status.code(), Some(0));
 }
 
+/// A process that nothing is known of did not get what was asked for.
+#[test]
+fn processes_that_cannot_be_looked_at() {
+    let hidden: Vec<i32> = support::hidden_processes();
+    let output = tardigrade(&["revert", "01234567", "--all", "--json"]);
+    assert_eq!(output.status.code(), Some(i32::from(!hidden.is_empty())), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results = report["results"].as_array().unwrap();
+    assert!(results.iter().all(|result| result["outcome"] == "failed"), "{results:?}");
+    let pids: Vec<i64> = results.iter().filter_map(|result| result["pid"].as_i64()).collect();
+    assert_eq!(pids, hidden.iter().map(|pid| i64::from(*pid)).collect::<Vec<_>>());
+
+    // Another user sees the processes of its own only.
+    let victim = Victim::start(image(Link::Pie), &[]);
+    let program = scratch().join("tardigrade");
+    std::fs::copy(env!("CARGO_BIN_EXE_tardigrade"), &program).unwrap();
+    let mut command = std::process::Command::new(&program);
+    let nobody = std::os::unix::process::CommandExt::uid(&mut command, 65534);
+    let output = nobody.args(["revert", "01234567", "--all", "--json"]).output();
+    let output = output.expect("the directory is open to others");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let result = report["results"].as_array().unwrap().iter().find(|result| result["pid"] == victim.pid());
+    let result = result.expect("the process is named");
+    assert_eq!(result["outcome"], "failed");
+    assert!(result["reason"].as_str().unwrap().contains("No permission"), "{result}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(
+        text.contains(" could not be looked at, permission denied: ") && text.contains("run as root"),
+        "{text}"
+    );
+    victim.quit();
+}
+
 #[test]
 fn documents() {
-    let patch = patch_file();
+    let patch = patch_file("documents.tgp");
     let image = image(Link::Pie);
     let victim = Victim::start(image, &["paced", "1"]);
     let pid = victim.pid().to_string();

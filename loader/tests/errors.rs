@@ -252,10 +252,12 @@ fn beginning_of_two_ids() {
     expect(&["revert", &first[..8], "--pid", &pid], 0, "");
     expect(&["apply", &files[1], "--pid", &pid], 0, "");
     let message = format!("ID {} fits several patches: ", &first[..8]);
-    for processes in [&["--pid", &pid][..], &["--all"]] {
+    // Worse than a refusal is a process that cannot be looked at.
+    let all = if support::hidden_processes().is_empty() { 4 } else { 1 };
+    for (processes, status) in [(&["--pid", &pid][..], 4), (&["--all"], all)] {
         unchanged(&mut victim, image, |_| {
             let arguments = [&["revert", &first[..8], "--json"], processes].concat();
-            expect(&arguments, 4, &message);
+            expect(&arguments, status, &message);
             let report = json(&arguments);
             let result = &report["results"][0];
             let reason = result["reason"].as_str().unwrap();

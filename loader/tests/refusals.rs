@@ -60,7 +60,7 @@ fn another_patch_of_the_same_function() {
     let text = victim.text(image);
     let error = victim.apply(&second).unwrap_err();
     let LoaderError::Conflict { other, conflict, .. } = &error else { panic!("{error}") };
-    assert_eq!((*other, conflict), (first.id, &Conflict::SameFunction("twin".to_owned())));
+    assert_eq!((*other, &**conflict), (first.id, &Conflict::SameFunction("twin".to_owned())));
     assert!(victim.text(image) == text);
     victim.revert(&first).unwrap();
     assert_eq!(victim.apply(&second).unwrap().0, Outcome::Applied);
@@ -85,7 +85,20 @@ fn redirect_changed_after_apply() {
     );
     assert!(error.to_string().contains("(a breakpoint)"), "{error}");
     assert_eq!(victim.state().as_deref(), Some("Interrupted"));
+    let pid = victim.pid().to_string();
+    let place = format!("answer was changed at {address:#x}: found cc");
+    for arguments in [&["list", "--pid", &pid][..], &["status"]] {
+        let text = String::from_utf8(support::tardigrade(arguments).stdout).unwrap();
+        assert!(text.contains(": changed by something else, last applied"), "{text}");
+        assert!(text.contains(&place) && text.contains("(a breakpoint); remove that, then"), "{text}");
+    }
+    let listed = loader::list::list_process(victim.pid()).unwrap();
+    let foreign = &listed.patches[0].foreign;
+    assert_eq!(foreign.len(), 1, "{foreign:?}");
+    assert_eq!((&*foreign[0].function, foreign[0].address.clone()), ("answer", format!("{address:#x}")));
+    assert!(foreign[0].what.contains("(a breakpoint)"), "{foreign:?}");
     victim.poke(address, &[0xe9]);
+    assert_eq!(loader::list::list_process(victim.pid()).unwrap().patches[0].foreign, []);
     assert!(victim.text(image) == patched);
     assert_eq!(victim.revert(&loaded).unwrap().0, Outcome::Reverted);
     assert_eq!(victim.answer(), 1);

@@ -58,8 +58,11 @@ fn dead_process() {
         refused(&FIX.operate(operation, pid, &[]), 1, &["no process", &pid.to_string()]);
     }
     refused(&tardigrade(&["list", "--pid", &pid.to_string()]), 1, &["no process", &pid.to_string()]);
-    for never in [0, i32::MAX as u32] {
-        refused(&FIX.operate("apply", never, &[]), 1, &["no process"]);
+    refused(&FIX.operate("apply", i32::MAX as u32, &[]), 1, &["no process"]);
+    for never in [0, 1 << 31] {
+        let ran = FIX.operate("apply", never, &[]);
+        assert_eq!(ran.status, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("invalid value"), "{ran:?}");
     }
 }
 

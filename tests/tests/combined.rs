@@ -69,7 +69,7 @@ fn exclude_each_other(fixes: &[Fix; 2], words: &[&str]) {
 /// One gives a function another argument, the other calls it with the old ones.
 #[test]
 fn arguments_of_a_function() {
-    const SOURCE: &str = r#"
+    const SOURCE: &str = "
 static int state;
 #ifdef A
 static NOINLINE int f(int n, int m) { OPAQUE(n); state += n * m; return n * 1000 + m; }
@@ -96,7 +96,7 @@ NOINLINE int h(int n, int more)
     return n;
 #endif
 }
-"#;
+";
     const STEP: &str = "int g(int n), h(int n, int more); int step(int n) { return g(n) + h(n, 12345); }";
     let fixes = fixes(&[("one.c", SOURCE), ("step.c", STEP)], &[]);
     exclude_each_other(&fixes, &["refers to f, which"]);
@@ -158,7 +158,7 @@ fn registers_through_another_function() {
 /// The same with memory: in between is a function that wrote none, which callers were compiled for.
 #[test]
 fn memory_that_a_function_leaves_alone() {
-    const SOURCE: &str = r#"
+    const SOURCE: &str = "
 int counter;
 static NOINLINE int f(int n)
 {
@@ -180,7 +180,7 @@ NOINLINE int h(int n)
     return n;
 #endif
 }
-"#;
+";
     const STEP: &str = "
 extern int counter;
 int g(int n), h(int n);
@@ -191,14 +191,14 @@ int step(int n) { counter = 0; return g(n) * 100 + h(n); }
 }
 
 /// Two files. `api` is called from the other one.
-const API: &str = r#"
+const API: &str = "
 #ifdef A
 NOINLINE int api(int n, int m) { OPAQUE(n); return n * 2 + m; }
 #else
 NOINLINE int api(int n) { OPAQUE(n); return n * 2; }
 #endif
-"#;
-const USER: &str = r#"
+";
+const USER: &str = "
 #ifdef A
 int api(int n, int m);
 #else
@@ -212,8 +212,8 @@ NOINLINE int g(int n)
     return api(n) + 1;
 #endif
 }
-"#;
-const OTHER: &str = r#"
+";
+const OTHER: &str = "
 int api(int n);
 int g(int n);
 NOINLINE int h(int n)
@@ -226,7 +226,7 @@ NOINLINE int h(int n)
 #endif
 }
 int step(int n) { return g(n) * 100 + h(n); }
-"#;
+";
 
 /// Nothing but the reference tells that these two do not go together: their code is of different files.
 #[test]
@@ -238,7 +238,7 @@ fn reference_from_another_file() {
 /// A library calls its own function through its PLT.
 #[test]
 fn reference_through_the_linkage_table() {
-    const SOURCE: &str = r#"
+    const SOURCE: &str = "
 #ifdef A
 int f(int x) { return x * 3 + 2; }
 #else
@@ -250,7 +250,7 @@ int used(void) { return f(1) + 1; }
 #else
 int used(void) { return 7; }
 #endif
-"#;
+";
     let [a, b] =
         ["-DA", "-DB"].map(|define| Fix::of(Pair::c(SOURCE, SOURCE).form(Form::Shared).new_flags(&[define])));
     let program = compile_helper(include_str!("targets/host.c"), a.built.directory.path(), "host");
@@ -265,27 +265,27 @@ int used(void) { return 7; }
 }
 
 /// A fix in each of two files.
-const LEFT: &str = r#"
+const LEFT: &str = "
 int shared(int n);
 #ifdef A
 NOINLINE int left(int n) { OPAQUE(n); return shared(n) + 1; }
 #else
 NOINLINE int left(int n) { OPAQUE(n); return n; }
 #endif
-"#;
-const RIGHT: &str = r#"
+";
+const RIGHT: &str = "
 int left(int n), shared(int n);
 #ifdef B
 NOINLINE int right(int n) { OPAQUE(n); return shared(n) + 2; }
 #else
 NOINLINE int right(int n) { OPAQUE(n); return n; }
 #endif
-"#;
-const STEP: &str = r#"
+";
+const STEP: &str = "
 int left(int n), right(int n);
 NOINLINE int shared(int n) { OPAQUE(n); return n * 3; }
 int step(int n) { return left(n) * 100 + right(n); }
-"#;
+";
 
 fn independent(flags: &[&str]) -> [Fix; 2] {
     fixes(&[("left.c", LEFT), ("right.c", RIGHT), ("step.c", STEP)], flags)

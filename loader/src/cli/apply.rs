@@ -2,8 +2,8 @@
 
 use super::{Processes, finish, seconds};
 use crate::apply::{ApplyOptions, LoadedPatch, apply};
+use crate::list::{Survey, survey};
 use crate::report::{OperationReport, OperationResult};
-use crate::sharers::all_pids;
 use crate::target::Target;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -40,15 +40,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let Consistency::Strict = arguments.consistency;
     let loaded = LoadedPatch::from_file(&arguments.patch)?;
     let options = ApplyOptions { timeout: arguments.timeout, dry_run: arguments.dry_run };
-    let pids = if arguments.processes.all {
-        let pids = processes_with_image(&loaded);
-        if pids.is_empty() {
+    let Survey { found: pids, unknown } = if arguments.processes.all {
+        let survey = processes_with_image(&loaded);
+        if survey.found.is_empty() {
             let target = &loaded.patch.target;
             eprintln!("tardigrade: no process runs {} with build ID {}", target.name, target.build_id);
         }
-        pids
+        survey
     } else {
-        arguments.processes.named()
+        Survey { found: arguments.processes.named(), unknown: Vec::new() }
     };
     let results = pids.into_iter().map(|pid| {
         let result = OperationResult::of(pid, apply(pid, &loaded, &options));
@@ -60,16 +60,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         dry_run: arguments.dry_run,
         results: results.collect(),
     };
-    finish(&report, arguments.json, arguments.processes.all)
+    finish(report, arguments.json, &unknown)
 }
 
 /// The processes that have the patch's image mapped.
-fn processes_with_image(loaded: &LoadedPatch) -> Vec<i32> {
+fn processes_with_image(loaded: &LoadedPatch) -> Survey<i32> {
     let build_id = Some(&loaded.patch.target.build_id);
-    let has_image = |pid: &i32| {
-        Target::open(*pid)
-            .is_ok_and(|target| target.images.iter().any(|image| image.build_id.as_ref() == build_id))
-    };
     let own = std::process::id() as i32;
-    all_pids().into_iter().filter(|pid| *pid != own).filter(has_image).collect()
+    survey(|pid| {
+        if pid == own {
+            return Ok(None);
+        }
+        let images = Target::open(pid)?.images;
+        Ok(images.iter().any(|image| image.build_id.as_ref() == build_id).then_some(pid))
+    })
 }

@@ -8,7 +8,8 @@ mod status;
 use crate::error::{LoaderError, Severity};
 use crate::report::{OperationReport, OperationResult, Outcome, exit_code};
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::builder::TypedValueParser;
+use clap::{Args, Parser, Subcommand, value_parser};
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::time::Duration;
@@ -52,7 +53,7 @@ enum Subcommands {
 #[group(required = true, multiple = true)]
 struct Processes {
     /// Process to work on (may be repeated)
-    #[arg(long = "pid", value_name = "N", conflicts_with = "all")]
+    #[arg(long = "pid", value_name = "N", value_parser = pid(), conflicts_with = "all")]
     pids: Vec<i32>,
     /// Work on every process concerned
     #[arg(long)]
@@ -102,29 +103,70 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-/// Says how many processes could not be looked at. True if root could look at them: then an answer about all processes
-/// is not complete.
-fn tell_unreadable() -> bool {
-    let count = crate::list::unreadable_processes();
-    let root = nix::unistd::geteuid().is_root();
-    if count > 0 {
-        let advice = if root { "" } else { "; run as root" };
-        eprintln!("tardigrade: {count} processes could not be looked at, permission denied{advice}");
-    }
-    count > 0 && !root
+/// Parses the number of a process.
+fn pid() -> impl TypedValueParser<Value = i32> {
+    value_parser!(i32).range(1..)
 }
 
-/// Prints the report of apply or revert and returns the exit status. `all`: it is about every process concerned.
-fn finish(report: &OperationReport, json: bool, all: bool) -> Result<u8> {
-    if json {
-        print_json(report)?;
+/// Says of which processes nothing is known, for a report on all of them, and returns the exit status. What root may
+/// not look at nobody may: then a report without it is as complete as it can be.
+fn tell_unknown(unknown: &[(i32, LoaderError)]) -> u8 {
+    let denied: Vec<i32> =
+        unknown.iter().filter(|(_, error)| is_denial(error)).map(|(pid, _)| *pid).collect();
+    tell_denied(&denied);
+    for (pid, error) in unknown.iter().filter(|(_, error)| !is_denial(error)) {
+        eprintln!("tardigrade: process {pid}: {error}");
     }
-    for result in &report.results {
+    let complete = denied.len() == unknown.len() && (denied.is_empty() || is_root());
+    u8::from(!complete)
+}
+
+fn is_denial(error: &LoaderError) -> bool {
+    matches!(error, LoaderError::NoPermission(_))
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Names processes that this user may not look at, in one line: they may be all processes of the host.
+fn tell_denied(pids: &[i32]) {
+    const NAMED: usize = 8;
+    if pids.is_empty() {
+        return;
+    }
+    let processes = if pids.len() == 1 { "process" } else { "processes" };
+    let mut names: Vec<String> = pids.iter().take(NAMED).map(ToString::to_string).collect();
+    if pids.len() > NAMED {
+        names.push("...".to_owned());
+    }
+    let advice = if is_root() { "" } else { "; run as root" };
+    let (count, names) = (pids.len(), names.join(", "));
+    eprintln!("tardigrade: {count} {processes} could not be looked at, permission denied: {names}{advice}");
+}
+
+/// Prints the report of apply or revert and returns the exit status. `unknown` are processes that may be concerned:
+/// they have not got what was asked for.
+fn finish(mut report: OperationReport, json: bool, unknown: &[(i32, LoaderError)]) -> Result<u8> {
+    let done = report.results.len();
+    report.results.extend(unknown.iter().map(|(pid, error)| OperationResult::not_done(*pid, error)));
+    if json {
+        print_json(&report)?;
+    }
+    let (results, others) = report.results.split_at(done);
+    for result in results {
         print_result(result, json)?;
     }
-    let code = exit_code(report.results.iter().map(|result| result.outcome));
-    let incomplete = all && tell_unreadable();
-    Ok(if incomplete && code == 0 { 1 } else { code })
+    let mut denied = Vec::new();
+    for (result, (pid, error)) in others.iter().zip(unknown) {
+        if is_denial(error) {
+            denied.push(*pid);
+        } else {
+            print_result(result, json)?;
+        }
+    }
+    tell_denied(&denied);
+    Ok(exit_code(report.results.iter().map(|result| result.outcome)))
 }
 
 fn print_result(result: &OperationResult, json: bool) -> Result<()> {

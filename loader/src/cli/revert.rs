@@ -25,10 +25,14 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let name = PatchName::parse(&arguments.patch)?;
+    let mut unknown = Vec::new();
     let (pids, ids): (Vec<i32>, Vec<String>) = if arguments.processes.all {
-        let processes = processes_with_patches();
-        let patches =
-            processes.iter().flat_map(|process| process.patches.iter().map(|patch| (process.pid, &patch.id)));
+        let survey = processes_with_patches();
+        unknown = survey.unknown;
+        let patches = survey
+            .found
+            .iter()
+            .flat_map(|process| process.patches.iter().map(|patch| (process.pid, &patch.id)));
         let fitting = patches.filter(|(_, id)| id.starts_with(name.shown()));
         fitting.map(|(pid, id)| (pid, id.clone())).unzip()
     } else {
@@ -48,5 +52,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         dry_run: false,
         results: results.collect(),
     };
-    finish(&report, arguments.json, arguments.processes.all)
+    finish(report, arguments.json, &unknown)
 }

@@ -1,7 +1,7 @@
 //! `tardigrade status`
 
 use super::list::write_patch;
-use super::print_json;
+use super::{print_json, tell_unknown};
 use crate::status::status;
 use anyhow::Result;
 use clap::Args;
@@ -15,10 +15,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
-    let report = status();
+    let (report, unknown) = status();
     if arguments.json {
         print_json(&report)?;
-        return Ok(0);
+        return Ok(tell_unknown(&unknown));
     }
     let mut out = std::io::stdout().lock();
     for process in &report.processes {
@@ -32,5 +32,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     if report.processes.is_empty() {
         writeln!(out, "no virtual machine monitors and no patches")?;
     }
-    Ok(0)
+    Ok(tell_unknown(&unknown))
 }

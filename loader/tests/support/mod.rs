@@ -479,6 +479,19 @@ pub fn expect(arguments: &[&str], code: i32, message: &str) {
     assert!(text.contains(message), "{arguments:?}: {text}");
 }
 
+/// Processes whose memory is hidden even from this user.
+pub fn hidden_processes() -> Vec<i32> {
+    let names = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
+    let pids = names.filter_map(|name| name.to_str()?.parse().ok());
+    let is_hidden = |pid: &i32| {
+        let denied = std::fs::File::open(format!("/proc/{pid}/maps")).err();
+        denied.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    let mut hidden: Vec<i32> = pids.filter(is_hidden).collect();
+    hidden.sort_unstable();
+    hidden
+}
+
 /// Writes a patch to a file of this name and returns the path.
 pub fn written(patch: &Patch, name: &str) -> String {
     let path = scratch().join(name);
