@@ -262,9 +262,8 @@ impl Application<'_> {
         for base in self.places(&layout)? {
             // Before anything is mapped: if the patch does not fit there, nothing is left behind.
             let prepared = self.prepare(base, layout.clone(), table_len)?;
-            let image = self.image.clone();
             let (executable, writable) = (layout.executable_len, layout.writable_len);
-            match self.target.map_region(&image, base, executable, writable, self.deadline) {
+            match self.target.map_region(base, executable, writable, self.deadline) {
                 Ok(stopped) => {
                     self.injection += stopped;
                     return self.fill(prepared);
@@ -298,9 +297,8 @@ impl Application<'_> {
                 return Ok(Some((base, layout.clone())));
             }
             if usable && splittable {
-                let image = self.image.clone();
                 let len = layout.writable_len;
-                self.injection += self.target.split_region(&image, region.executable, len, self.deadline)?;
+                self.injection += self.target.split_region(region.executable, len, self.deadline)?;
                 return Ok(Some((base, layout.clone())));
             }
         }
@@ -372,7 +370,8 @@ impl Application<'_> {
         let redirects = record.redirects();
         let code = record.code_set();
         let mut header = record.header.clone();
-        let mut transition = Transition::prepare(process, memory, &self.target.images, &code)?;
+        let mut transition =
+            Transition::prepare(process, memory, &self.target.images, &code, Some(&self.image))?;
         transition.run(self.deadline, || {
             header.applied_at =
                 SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

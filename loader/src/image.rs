@@ -109,6 +109,11 @@ impl Image {
         }
     }
 
+    /// True if the image is in memory where it was found.
+    pub fn is_loaded(&self, memory: &RemoteMemory) -> bool {
+        self.headers.iter().find_map(|header| read_build_id(header, self.bias, memory)) == self.build_id
+    }
+
     /// Its loadable segments at their runtime addresses.
     pub fn segments(&self) -> impl Iterator<Item = Segment> {
         self.headers.iter().filter(|header| header.p_type == PT_LOAD).map(|header| {

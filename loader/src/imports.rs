@@ -13,9 +13,6 @@ use goblin::elf::sym::{STT_GNU_IFUNC, STT_TLS};
 use patchfile::{Patch, Place};
 use std::collections::{BTreeSet, HashMap};
 
-/// `AT_PHDR` of getauxval(3): where the program headers of the executable are.
-const AT_PHDR: u64 = 3;
-
 /// Runtime addresses of a patch's imports, by symbol index.
 #[derive(Clone, Debug, Default)]
 pub struct Imports(HashMap<usize, RuntimeAddr>);
@@ -104,7 +101,7 @@ impl<'t> Scope<'t> {
             };
             images.extend(dynamic.map(|dynamic| Loaded { image, lasts: dynamic.stays, dynamic }));
         }
-        let headers = program_headers(target);
+        let headers = target.process.program_headers();
         let position = |wanted: &dyn Fn(&Image) -> bool| images.iter().position(|other| wanted(other.image));
         let executable = position(&|image| headers.is_some_and(|at| image.extent().contains(at)));
         let start = patched.extent().start;
@@ -219,14 +216,4 @@ impl<'t> Scope<'t> {
             }
         }
     }
-}
-
-/// `AT_PHDR` of the process.
-fn program_headers(target: &Target) -> Option<RuntimeAddr> {
-    let vector = target.process.read_file("auxv").ok()?;
-    let word = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
-    vector.chunks_exact(16).find_map(|entry| {
-        let (kind, value) = (word(&entry[..8])?, word(&entry[8..])?);
-        (kind == AT_PHDR).then_some(RuntimeAddr(value))
-    })
 }

@@ -4,7 +4,7 @@ use crate::address::{AddressRange, RuntimeAddr};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What backs a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +63,17 @@ impl Mapping {
         !self.read && !self.write && !self.execute
     }
 
-    /// The file name without directory, if a file backs the mapping.
-    pub fn file_name(&self) -> Option<String> {
+    /// The path of the file that backs the mapping.
+    pub fn path(&self) -> Option<&Path> {
         match &self.backing {
-            Backing::File { path, .. } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            Backing::File { path, .. } => Some(path),
             _ => None,
         }
+    }
+
+    /// The file name without directory, if a file backs the mapping.
+    pub fn file_name(&self) -> Option<String> {
+        self.path()?.file_name().map(|name| name.to_string_lossy().into_owned())
     }
 }
 

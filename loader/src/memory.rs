@@ -125,8 +125,12 @@ impl RemoteMemory {
         if self.read_ranges(&ranges, &mut bytes)? {
             return Ok(bytes);
         }
-        let address = pieces.first().map_or(RuntimeAddr(0), |piece| piece.0);
-        Err(self.error("read", address, Errno::EFAULT.into()))
+        // One by one, to name the one that is missing.
+        bytes.clear();
+        for &(start, len) in pieces {
+            bytes.extend(self.read_vec(start, len as u64)?);
+        }
+        Ok(bytes)
     }
 
     /// The process.

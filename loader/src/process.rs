@@ -1,5 +1,6 @@
 //! A process, held so that its number cannot come to mean another one.
 
+use crate::address::RuntimeAddr;
 use crate::error::{LoaderError, Result};
 use crate::maps::{MapsFile, MemoryMap};
 use nix::fcntl::{OFlag, openat};
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// `AT_PHDR` of getauxval(3).
+const AT_PHDR: u64 = 3;
 /// `PF_USER_WORKER` of the kernel's `include/linux/sched.h`: a kernel-made task of the process (vhost,
 /// io_uring, KVM's page recovery) which never runs user code.
 const PF_USER_WORKER: u64 = 0x4000;
@@ -155,6 +158,16 @@ impl Process {
     /// Path of the executable, as seen from the process.
     pub fn exe(&self) -> Option<PathBuf> {
         nix::fcntl::readlinkat(&self.directory, "exe").ok().map(PathBuf::from)
+    }
+
+    /// Where the program headers of the executable are.
+    pub fn program_headers(&self) -> Option<RuntimeAddr> {
+        let vector = self.read_file("auxv").ok()?;
+        let word = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
+        vector.chunks_exact(16).find_map(|entry| {
+            let (kind, value) = (word(&entry[..8])?, word(&entry[8..])?);
+            (kind == AT_PHDR).then_some(RuntimeAddr(value))
+        })
     }
 
     /// True if a task has a socket open under this number.

@@ -1,7 +1,7 @@
 //! Reverting a patch.
 
 use crate::error::{LoaderError, Result};
-use crate::presence::Presence;
+use crate::presence::{Presence, image_of};
 use crate::record::{Header, Record};
 use crate::redirect::{PatchState, prepare_pages};
 use crate::report::{Effort, Outcome};
@@ -84,7 +84,9 @@ fn revert_in(target: &Target, name: &PatchName, deadline: Instant) -> Result<(Ou
     let functions = record.table.functions.len();
     let code = record.code_set();
     prepare_pages(redirects.places(), &target.memory)?;
-    let mut transition = Transition::prepare(&target.process, &target.memory, &target.images, &code)?;
+    let image = image_of(&record.header, target);
+    let (process, memory) = (&target.process, &target.memory);
+    let mut transition = Transition::prepare(process, memory, &target.images, &code, image)?;
     let pause = transition.run(deadline, || redirects.remove(&target.memory))?;
     Ok((Outcome::Reverted, Effort { functions, pause, injection: Duration::ZERO }))
 }

@@ -5,12 +5,13 @@ use crate::error::{LoaderError, Result};
 use crate::image::Image;
 use crate::inject::{Injector, SystemCall};
 use crate::lock::TargetLock;
-use crate::maps::MemoryMap;
+use crate::maps::{Mapping, MemoryMap};
 use crate::memory::RemoteMemory;
 use crate::process::Process;
 use crate::record::{self, Header, RegionState};
 use crate::slack::{self, Slack};
 use crate::threads::{TaskKinds, ThreadStop, is_ending};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -78,8 +79,31 @@ impl Target {
             (false, Some(tid)) => {
                 LoaderError::Busy { pid, reason: format!("thread {tid} ended while it was looked at") }
             }
-            (false, None) => error,
+            (false, None) => self.explain_unloaded(error),
         }
+    }
+
+    /// The reason behind an error that shows at an address where an image was unloaded, or loaded anew, since the target
+    /// was opened.
+    fn explain_unloaded(&self, error: LoaderError) -> LoaderError {
+        let (address, was_read) = match &error {
+            LoaderError::Memory { address, what, .. } => (*address, *what == "read"),
+            LoaderError::BytesDiffer { address, .. }
+            | LoaderError::ForeignRedirect { address, .. }
+            | LoaderError::TextMapping { address, .. }
+            | LoaderError::ReadBack { address, .. } => (*address, false),
+            _ => return error,
+        };
+        let Ok(map) = self.process.memory_map() else { return error };
+        let [before, now] = [self.map.find(address), map.find(address)];
+        let Some(image) = before.or(now).and_then(Mapping::file_name) else { return error };
+        let file = |mapping: Option<&Mapping>| mapping.map(|it| (it.offset, it.path().map(Path::to_owned)));
+        // What could not be read was not there for a moment.
+        let is_back = was_read && self.memory.read(address, &mut [0]).is_ok();
+        if file(before) != file(now) || is_back {
+            return LoaderError::Unloaded { pid: self.process.pid(), image };
+        }
+        error
     }
 
     /// All regions of loaders in the process.
@@ -98,9 +122,13 @@ impl Target {
         Ok(())
     }
 
-    /// A place to make system calls from; the image that is about to be patched comes first.
-    fn slack(&self, preferred: &Image) -> Result<Slack> {
-        let found = slack::search(&self.map, &self.images, Some(preferred), &self.memory);
+    /// A place to make system calls from, in the executable if it has one: a library may be unloaded by another thread
+    /// while one makes the calls.
+    fn slack(&self) -> Result<Slack> {
+        let headers = self.process.program_headers();
+        let is_executable = |image: &&Image| headers.is_some_and(|at| image.extent().contains(at));
+        let preferred = self.images.iter().find(is_executable);
+        let found = slack::search(&self.map, &self.images, preferred, &self.memory);
         found.free.first().copied().ok_or(LoaderError::NoSlack(self.process.pid()))
     }
 
@@ -108,7 +136,6 @@ impl Target {
     /// writable behind them. Returns how long a thread was stopped for it.
     pub(crate) fn map_region(
         &mut self,
-        image: &Image,
         start: RuntimeAddr,
         executable_len: u64,
         writable_len: u64,
@@ -118,25 +145,23 @@ impl Target {
         // One mapping takes the whole range, so that nothing can come between the parts.
         let mut calls = vec![mmap(region, libc::PROT_READ | libc::PROT_EXEC, libc::MAP_FIXED_NOREPLACE)];
         calls.extend(writable_part(start.plus(executable_len), writable_len));
-        self.make_calls(image, region, &calls, deadline)
+        self.make_calls(region, &calls, deadline)
     }
 
     /// Turns the end of an unused region into a writable part.
     pub(crate) fn split_region(
         &mut self,
-        image: &Image,
         region: AddressRange,
         writable_len: u64,
         deadline: Instant,
     ) -> Result<Duration> {
         let start = RuntimeAddr(region.end.0 - writable_len);
         let calls: Vec<SystemCall> = writable_part(start, writable_len).into_iter().collect();
-        self.make_calls(image, region, &calls, deadline)
+        self.make_calls(region, &calls, deadline)
     }
 
     fn make_calls(
         &mut self,
-        image: &Image,
         region: AddressRange,
         calls: &[SystemCall],
         deadline: Instant,
@@ -145,7 +170,7 @@ impl Target {
             process: &self.process,
             memory: &self.memory,
             map: &self.map,
-            slack: self.slack(image)?,
+            slack: self.slack()?,
             deadline,
         };
         // Whatever came of the calls, what they left is marked before the marker in the slack goes.

@@ -39,6 +39,7 @@ pub struct Transition<'a> {
     process: &'a Process,
     memory: &'a RemoteMemory,
     code: &'a CodeSet,
+    image: Option<&'a Image>,
     unwinder: Unwinder,
     parked: ParkedStacks,
     maps: MapsFile,
@@ -49,12 +50,13 @@ pub struct Transition<'a> {
 }
 
 impl<'a> Transition<'a> {
-    /// Prepares what can be prepared while the target runs.
+    /// Prepares what can be prepared while the target runs. `code` is that of `image`, if it is known.
     pub fn prepare(
         process: &'a Process,
         memory: &'a RemoteMemory,
         images: &[Image],
         code: &'a CodeSet,
+        image: Option<&'a Image>,
     ) -> Result<Self> {
         let mut kinds = TaskKinds::default();
         kinds.learn(process)?;
@@ -64,7 +66,7 @@ impl<'a> Transition<'a> {
         let leader = process.task_stat(process.pid());
         let start_stack = RuntimeAddr(leader.map_or(0, |stat| stat.start_stack));
         let stacks = vec![1; kinds.len() * USUAL_STACK];
-        Ok(Transition { process, memory, code, unwinder, parked, maps, kinds, start_stack, stacks })
+        Ok(Transition { process, memory, code, image, unwinder, parked, maps, kinds, start_stack, stacks })
     }
 
     /// Stops the target, makes sure that nobody is inside the code, calls `write`, and lets the target go.
@@ -79,6 +81,7 @@ impl<'a> Transition<'a> {
             }
             attempts += 1;
             let map = self.process.read_map(&mut self.maps)?;
+            self.refuse_unloaded()?;
             let obstacle = match self.attempt(&map, &mut write) {
                 Ok(Ok((stop, transition))) => return Ok(Pause { stop, transition, attempts }),
                 Ok(Err(obstacle)) => obstacle,
@@ -117,6 +120,9 @@ impl<'a> Transition<'a> {
         // The mappings may have changed between the look at them and the stop.
         let text = self.maps.read().map_err(|error| self.process.explain("reading maps", error))?;
         let changed = (text != map.text()).then(|| MemoryMap::parse(text.to_vec()));
+        if changed.is_some() {
+            self.refuse_unloaded()?;
+        }
         let map = changed.as_ref().unwrap_or(map);
         let mut stacks = std::mem::take(&mut self.stacks);
         let found = self.check().find_blocker(stop.threads(), map, &mut stacks);
@@ -127,6 +133,16 @@ impl<'a> Transition<'a> {
         }
         let transition = write()?;
         Ok(Ok((stop.release(), transition)))
+    }
+
+    /// Another image may lie where this one was: its text may even begin alike.
+    fn refuse_unloaded(&self) -> Result<()> {
+        match self.image {
+            Some(image) if !image.is_loaded(self.memory) => {
+                Err(LoaderError::Unloaded { pid: self.process.pid(), image: image.name.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check(&self) -> ActivenessCheck<'_> {

@@ -173,3 +173,29 @@ fn file_cut_off() {
     refused(&ran, 1, &[&format!("Cannot read memory of process {} at 0x", live.pid())]);
     assert!(live.is_alive());
 }
+
+/// A library that comes and goes all the time: each operation works, or says that it was away.
+#[test]
+fn unloaded_while_it_is_worked_on() {
+    let program = compile_helper(include_str!("targets/reloader.c"), FIX.built.directory.path(), "reloader");
+    let mut live = Live::start(&program, &[&FIX.built.old.to_string_lossy()]);
+    let (mut applied, mut away) = (0, 0);
+    for _ in 0..200 {
+        for operation in ["apply", "revert"] {
+            let ran = FIX.operate(operation, live.pid(), &["--timeout", "1"]);
+            match ran.status {
+                Some(0) => applied += u32::from(ran.stdout.contains(": applied")),
+                Some(4) => {
+                    let reasons = ["has no image with", "was unloaded from process", "is not a private"];
+                    assert!(reasons.iter().any(|reason| ran.stderr.contains(reason)), "{ran:?}");
+                    away += u32::from(ran.stderr.contains(reasons[1]));
+                }
+                _ => panic!("{ran:?}"),
+            }
+        }
+    }
+    assert!(live.is_alive());
+    assert!(applied > 0 && away > 0, "{applied} applied, {away} times away");
+    assert_eq!(live.ask("w"), "0");
+    live.quit();
+}
