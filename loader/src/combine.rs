@@ -15,7 +15,7 @@ use crate::presence::Presence;
 use crate::record::{Header, Record, Table};
 use crate::redirect::PatchState;
 use crate::target::Target;
-use patchfile::{Patch, PatchId, Place, RelocationKind};
+use patchfile::{Patch, PatchId, Place, RelocationKind, SectionKind, SymbolKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -30,6 +30,10 @@ pub struct Reliance {
     pub refers_to: Vec<RuntimeAddr>,
     /// Source files of the patch's functions, without directories.
     pub sources: Vec<String>,
+    /// Names of the variables and constants that the patch brings along.
+    pub brings: BTreeSet<String>,
+    /// Names of the target's variables and constants that it refers to.
+    pub uses: BTreeSet<String>,
     /// A function of which it is not known with which file it was compiled.
     pub without_source: Option<String>,
 }
@@ -51,6 +55,9 @@ pub enum Conflict {
         /// The patch that replaces that.
         replacer: PatchId,
     },
+    /// Each would use its own, or one the target's and the other its own.
+    #[error("one brings {0} along, which the other has or uses too")]
+    SameData(String),
     /// The compiler saw both places at once.
     #[error("both have code of {0}, and what the compiler concluded in one build need not hold in the other")]
     SameSource(String),
@@ -69,7 +76,8 @@ impl Reliance {
     pub fn of(patch: &Patch, image: &Image, memory: &RemoteMemory) -> Result<Self> {
         let (sources, without_source) = sources(patch);
         let refers_to = references(patch, image, memory)?.into_iter().collect();
-        Ok(Reliance { refers_to, sources, without_source })
+        let (brings, uses) = data(patch);
+        Ok(Reliance { refers_to, sources, brings, uses, without_source })
     }
 }
 
@@ -113,6 +121,13 @@ fn conflict(one: (PatchId, &Table), other: (PatchId, &Table)) -> Option<Conflict
             return Some(Conflict::Reference { user: user.0, function, replacer: replacer.0 });
         }
     }
+    for (bringer, user) in [(one, other), (other, one)] {
+        let (theirs, own) = (&user.1.reliance, &bringer.1.reliance);
+        let shared = |name: &&String| theirs.brings.contains(*name) || theirs.uses.contains(*name);
+        if let Some(name) = own.brings.iter().find(shared) {
+            return Some(Conflict::SameData(name.clone()));
+        }
+    }
     let sources = &other.1.reliance.sources;
     if let Some(file) = one.1.reliance.sources.iter().find(|file| sources.contains(file)) {
         return Some(Conflict::SameSource(file.clone()));
@@ -122,6 +137,26 @@ fn conflict(one: (PatchId, &Table), other: (PatchId, &Table)) -> Option<Conflict
         Some(Conflict::UnknownSource { patch, function })
     };
     unknown(one).or_else(|| unknown(other))
+}
+
+/// The named data that a patch brings along, and that of the target which it refers to.
+fn data(patch: &Patch) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut brings, mut uses) = (BTreeSet::new(), BTreeSet::new());
+    for symbol in patch.symbols.iter().filter(|symbol| symbol.kind == SymbolKind::Object) {
+        match symbol.place {
+            // Constants that have a name of their own are in a section that is named after them.
+            Place::Patch { section, .. } => {
+                let section = &patch.sections[section];
+                let named = section.name.strip_prefix(".rodata.") == Some(symbol.name.as_str());
+                if named || section.kind == SectionKind::Data {
+                    brings.insert(symbol.name.clone());
+                }
+            }
+            Place::Target(_) => drop(uses.insert(symbol.name.clone())),
+            Place::Import => {}
+        }
+    }
+    (brings, uses)
 }
 
 /// The source files of a patch's functions, and a function whose file is not known.
@@ -207,6 +242,7 @@ mod tests {
             refers_to: refers_to.iter().copied().map(RuntimeAddr).collect(),
             sources: sources.iter().map(|file| (*file).to_owned()).collect(),
             without_source: without_source.map(str::to_owned),
+            ..Reliance::default()
         };
         Table { image: "image".to_owned(), functions: vec![function], reliance }
     }

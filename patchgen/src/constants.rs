@@ -1,15 +1,16 @@
 //! Changed constants. New code gets its own copy of one, so nobody may hold on to the target's: no live data, no other
 //! image, and no code that means it by an address which looks like another one's.
 
-use crate::code::{Program, Reference, Use, keeps_address};
+use crate::code::{Form, Program, Reference, Use, keeps_address};
 use crate::diff::{DataChange, Pair, caught_by_address, data_pointers};
+use crate::emit::MAX_BIAS;
 use crate::image::{Access, Extent, ObjectId, Pointer, Referent, Section};
 use crate::report::{Refusal, RefusalKind};
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// How far before a table its biased address may lie, as in `table[i - 100]`, in bytes.
+/// How far before a table its biased address may lie in data or in an instruction that takes it, in bytes.
 const MAX_BEFORE: u64 = 4096;
 
 /// Beginnings of the names of sections whose contents are no data of the program.
@@ -51,8 +52,8 @@ pub(crate) fn refuse(pair: &Pair<'_, '_>, data: &[DataChange]) -> Vec<Refusal> {
         } else if image.exports.contains(&object.name) {
             let why = "the dynamic linker binds users to the target's".to_owned();
             refuse(RefusalKind::DataChanged, why, &nobody);
-        } else if is_kept(pair.old, change.old) {
-            let why = "code stores its address: live objects may hold the target's, and comparing or subtracting would fail";
+        } else if is_kept(pair.old, change.old) || is_kept(pair.new, change.new) {
+            let why = "code may store its address: live objects may hold the other build's, and comparing or subtracting would fail";
             refuse(RefusalKind::DataChanged, why.to_owned(), &nobody);
         } else if changed.is_table_by_address(&object.range) {
             let why = "code takes its address: live objects may hold the target's, and comparisons with it would fail";
@@ -76,7 +77,7 @@ fn is_run_time_type(name: &str) -> bool {
     ["_ZTI", "_ZTS", "_ZTV", "_ZTT", "_ZTC"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// True if a function of the target stores or returns the address of an object.
+/// True if a function stores, returns or gives away the address of an object.
 fn is_kept(program: &Program<'_>, id: ObjectId) -> bool {
     let range = &program.image.object(id).range;
     program.image.function_ids().any(|function| keeps_address(program, function, range))
@@ -111,7 +112,7 @@ impl Changed<'_, '_> {
 
     /// The changed constant that `address` may mean although it looks like a place in something else: the end of
     /// one, or, if it is no beginning of anything, a place before one.
-    fn meant_by(&self, address: u64, referent: &Referent) -> Option<u64> {
+    fn meant_by(&self, address: u64, referent: &Referent, indexed: bool) -> Option<u64> {
         let image = &self.program.image;
         if self.holding(address).is_some() {
             return None;
@@ -126,16 +127,19 @@ impl Changed<'_, '_> {
         if let Some(range) = ended.filter(|range| !settled && !is_end_of_it(range)) {
             return Some(range.start);
         }
+        let next = self.ranges.get(before)?;
+        let distance = next.start - address;
         let begins = match referent {
-            Referent::Object { offset, .. } => *offset == 0,
+            // An indexed operand at the start of an array may be one of the next array, biased by the first one's size.
+            Referent::Object { offset, .. } => *offset == 0 && (!indexed || distance > MAX_BEFORE),
             Referent::Constant { address, .. } => {
                 matches!(self.program.constant(*address), Some((Extent::Text(_), _)))
             }
-            Referent::Code { .. } | Referent::Stub { .. } | Referent::Slot { .. } => true,
+            Referent::Code { .. } | Referent::Stub { .. } | Referent::Slot { .. } => !indexed,
             Referent::Unnamed { .. } | Referent::Outside { .. } => false,
         };
-        let next = self.ranges.get(before)?;
-        (!settled && !begins && next.start - address <= MAX_BEFORE).then_some(next.start)
+        let bias = if indexed { MAX_BIAS } else { MAX_BEFORE };
+        (!settled && !begins && distance <= bias).then_some(next.start)
     }
 
     /// Changed constants to which data leads, or may lead, and what holds the address.
@@ -152,7 +156,7 @@ impl Changed<'_, '_> {
             let referent = image.resolve(to, settled);
             let constant = match &referent {
                 Referent::Object { id, certain: true, .. } => self.holding(image.object(*id).range.start),
-                _ => self.holding(to).or_else(|| self.meant_by(to, &referent)),
+                _ => self.holding(to).or_else(|| self.meant_by(to, &referent, false)),
             };
             if let Some(constant) = constant {
                 let holder = match image.object_at(at) {
@@ -168,12 +172,19 @@ impl Changed<'_, '_> {
     /// Changed constants that code may mean by an address that does not look like theirs, and the functions.
     fn hidden(&self) -> BTreeMap<u64, BTreeSet<&str>> {
         let mut hidden: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
+        let all = self.program.image.functions.iter().zip(&self.program.code);
+        let jump_tables: BTreeSet<u64> =
+            all.flat_map(|(_, code)| code.tables.iter().map(|table| table.address)).collect();
         for (function, reference) in self.references() {
+            if jump_tables.contains(&reference.target) {
+                continue;
+            }
             if reference.usage != Use::Address || reference.base.is_some_and(|base| base != reference.target)
             {
                 continue;
             }
-            if let Some(constant) = self.meant_by(reference.target, &reference.referent) {
+            let indexed = matches!(reference.form, Form::Absolute { immediate: false, .. });
+            if let Some(constant) = self.meant_by(reference.target, &reference.referent, indexed) {
                 hidden.entry(constant).or_default().insert(function);
             }
         }

@@ -17,6 +17,7 @@ mod explain;
 pub mod image;
 pub mod listing;
 mod origin;
+pub mod references;
 pub mod report;
 pub mod side_by_side;
 pub mod source_lines;

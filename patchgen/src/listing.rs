@@ -1,6 +1,7 @@
 //! Patches as text: a summary, and code with symbolic addresses, so that a difference between two listings shows
 //! what it means.
 
+use crate::references::{self, References};
 use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, IntelFormatter, OpKind};
 use patchfile::{
     Function, Patch, PatchId, Place, RedirectKind, Relocation, RelocationKind, Section, SectionContents,
@@ -15,7 +16,7 @@ pub fn summary(patch: &Patch, id: PatchId) -> String {
     let _ = writeln!(out, "target       {} (build ID {})", patch.target.name, patch.target.build_id);
     let _ =
         writeln!(out, "replacement  {} (build ID {})", patch.replacement.name, patch.replacement.build_id);
-    for function in &patch.functions {
+    for (function, references) in patch.functions.iter().zip(references::of(patch)) {
         let source = function.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
         match &function.redirect {
             Some(redirect) => {
@@ -36,6 +37,17 @@ pub fn summary(patch: &Patch, id: PatchId) -> String {
         }
         for reason in &function.reasons {
             let _ = writeln!(out, "             - {reason}");
+        }
+        let References { target, patch, imports, .. } = &references;
+        for (place, names) in [("the target", target), ("the patch", patch), ("the libraries", imports)] {
+            if !names.is_empty() {
+                let unnamed =
+                    |name: &&String| ["text_", "constant_"].iter().any(|stem| name.starts_with(stem));
+                let mut shown: Vec<String> = names.iter().filter(|name| !unnamed(name)).cloned().collect();
+                let rest = names.len() - shown.len();
+                shown.extend((rest > 0).then(|| format!("{rest} strings or constants")));
+                let _ = writeln!(out, "             refers to {} in {place}", shown.join(", "));
+            }
         }
     }
     let total = |kind: SectionKind| -> u64 {

@@ -4,12 +4,13 @@ use crate::code::Program;
 use crate::constants;
 use crate::diff::{
     DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions, data_pointers,
+    is_constant,
 };
 use crate::dwarf::{DebugInfo, DebugSections};
 use crate::emit::{Change, Emission, Input, emit};
 use crate::error::InputError;
 use crate::explain::explain;
-use crate::image::{FunctionId, ImageFile, ObjectId, Pointer, Referent, load};
+use crate::image::{FunctionId, ImageFile, ObjectId, Pointer, Referent, load, stem};
 use crate::report::{
     Build, ChangeKind, Coverage, FunctionReport, Outcome, PatchReport, Refusal, RefusalKind, SCHEMA, Verdict,
 };
@@ -18,7 +19,7 @@ use crate::types::{self, TypeCheck};
 use crate::warnings;
 use patchfile::PatchId;
 use rayon::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Name and version that patches carry.
@@ -156,6 +157,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             Comparison { pair, matching, functions, changed_constants, refusals: Vec::new() };
         comparison.spread_constants(&data);
         comparison.refuse_data(&data);
+        comparison.refuse_reshaped();
         comparison.refuse_constructors();
         comparison.refuse_thread_locals();
         comparison.refuse_sets();
@@ -213,6 +215,33 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 (RefusalKind::DataChanged, format!("{}, but the running process has its own", change.detail))
             };
             self.refusals.push(Refusal::new(kind, constants::subject(self.pair.new, change.new), detail));
+        }
+    }
+
+    /// A variable that the compiler keeps in another form has another symbol: `p.body` is what `p` points to (clang,
+    /// lib/Transforms/IPO/GlobalOpt.cpp). New code would begin with a fresh one.
+    fn refuse_reshaped(&mut self) {
+        let (old, new) = (&self.pair.old.image, &self.pair.new.image);
+        let root = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let mut lost: BTreeMap<(String, Option<&str>), &str> = BTreeMap::new();
+        for id in old.object_ids().filter(|id| self.matching.new_object(*id).is_none()) {
+            let object = old.object(id);
+            if !is_constant(old, id) && !object.range.is_empty() {
+                lost.insert((root(&object.name), object.source.as_deref()), &object.name);
+            }
+        }
+        for id in new.object_ids().filter(|id| self.matching.old_object(*id).is_none()) {
+            let object = new.object(id);
+            // `DW.ref.X` is a pointer to X for exception tables.
+            if is_constant(new, id) || object.range.is_empty() || object.name.starts_with("DW.ref.") {
+                continue;
+            }
+            let Some(name) = lost.get(&(root(&object.name), object.source.as_deref())) else { continue };
+            if stem(name) != stem(&object.name) {
+                let detail = format!("the target keeps it in another form, as `{name}`");
+                let subject = constants::subject(self.pair.new, id);
+                self.refusals.push(Refusal::new(RefusalKind::AmbiguousVariable, subject, detail));
+            }
         }
     }
 
@@ -362,6 +391,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         });
         let mut noted = notes;
         noted.extend(types.warnings);
+        let exports = emission.patch.as_ref().map_or(&[][..], |patch| &patch.exports);
+        noted.extend(warnings::bound_otherwise(self.pair, exports));
         if outcome == Outcome::Patchable {
             noted.extend(warnings::about(self.pair, self.matching, &self.changes()));
             noted.extend(warnings::of_imports(&emission.imports));

@@ -1,5 +1,6 @@
 // changed: add
 // refused: alignment values
+// refused: type-layout values
 // flags: -mavx2 -O3
 // only: gcc
 /* A variable whose alignment grows: vector instructions that reckon with it would fault on the target's. */

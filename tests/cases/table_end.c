@@ -1,4 +1,4 @@
-// refused: ambiguous-reference table
+// refused: data-changed table
 // changed: f
 // fixed:
 /* A loop to the end of a constant table, which is where the next one begins: new code has a copy of the table. */

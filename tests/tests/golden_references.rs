@@ -182,7 +182,7 @@ fn unchanged_table() {
 #[test]
 fn changed_table() {
     let rest = format!("{OTHER}{}", object(".rodata,\"a\"", "table", ".long 1,2,3,MARK"));
-    assert_golden!(library("lea table(%rip),%rdx", &rest));
+    assert_golden!(library("lea table(%rip),%rdx\n mov (%rdx,%rdi,4),%edx", &rest));
 }
 
 /// A function that is only in the new build comes along with what it refers to.

@@ -4,7 +4,7 @@ use super::Exit;
 use crate::code::Program;
 use crate::image::{ImageFile, load, read_file};
 use crate::side_by_side::{self, Comparison, LEGEND};
-use crate::{error::InputError, listing};
+use crate::{error::InputError, listing, references};
 use anyhow::Context as _;
 use patchfile::{Patch, PatchId};
 use std::fmt::Write as _;
@@ -51,6 +51,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             "target": patch.target,
             "replacement": patch.replacement,
             "functions": patch.functions,
+            "references": references::of(&patch),
         });
         if let Some(compared) = &compared {
             document["disassembly"] = serde_json::to_value(compared)?;

@@ -10,7 +10,7 @@ pub use decode::{decode_function, instructions};
 pub use escape::keeps_address;
 pub use tables::JumpTable;
 
-use crate::image::{Image, Referent};
+use crate::image::{Access, Image, Referent};
 use rayon::prelude::*;
 
 /// How an instruction uses an address.
@@ -201,6 +201,19 @@ impl<'a> Program<'a> {
     /// The next address above `address` that anything refers to.
     pub fn next_boundary(&self, address: u64) -> Option<u64> {
         self.boundaries.get(self.boundaries.partition_point(|boundary| *boundary <= address)).copied()
+    }
+
+    /// The places in constant data that anything refers to and where the bytes `text` stand.
+    pub fn texts<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = u64> + use<'t, 'a> {
+        let constant = self.image.sections.iter().filter(|section| section.access == Access::Read);
+        constant.flat_map(move |section| {
+            let from = self.boundaries.partition_point(|address| *address < section.range.start);
+            let to = self.boundaries.partition_point(|address| *address < section.range.end);
+            self.boundaries[from..to].iter().copied().filter(move |address| {
+                let rest = section.data.get((address - section.range.start) as usize..);
+                rest.is_some_and(|rest| rest.starts_with(text))
+            })
+        })
     }
 
     /// The unnamed read-only data at `address`: its bytes up to the next thing that anybody refers to, and whether

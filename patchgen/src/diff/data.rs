@@ -95,14 +95,10 @@ fn label_tables(program: &Program<'_>) -> HashMap<ObjectId, FunctionId> {
     found
 }
 
-/// True for symbols of what the linker makes for the dynamic linker and the unwinder, and for the start files' handle
-/// of the image, which has no size.
+/// True for symbols of what the linker makes for the dynamic linker and the unwinder.
 fn is_file_structure(pair: &Pair<'_, '_>, old: ObjectId) -> bool {
     let object = pair.old.image.object(old);
     let section = &pair.old.image.sections[object.section].name;
-    if object.name == "__dso_handle" && !object.sized {
-        return true;
-    }
     [".dynamic", ".got", ".got.plt", ".eh_frame", ".eh_frame_hdr", ".interp", ".note"]
         .iter()
         .any(|prefix| section.starts_with(prefix))

@@ -342,7 +342,8 @@ fn maybe_pointers(image: &crate::image::Image<'_>, range: Range<u64>) -> Vec<(u6
     for section in &image.sections {
         let from = section.range.start.max(range.start).next_multiple_of(8);
         let end = (section.range.start + section.data.len() as u64).min(range.end);
-        let bytes = if from < end && section.access != Access::Execute { image.bytes(from..end) } else { None };
+        let bytes =
+            if from < end && section.access != Access::Execute { image.bytes(from..end) } else { None };
         let words = bytes.unwrap_or_default().chunks_exact(8).enumerate();
         found.extend(words.filter_map(|(index, word)| {
             let at = from + index as u64 * 8;

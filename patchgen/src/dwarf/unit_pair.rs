@@ -8,7 +8,7 @@ use super::layout_diff::{self, Differences};
 use super::node::Node;
 use super::type_names::{TypeKey, TypeNames};
 use super::unit::DieId;
-use super::unit_types::UnitTypes;
+use super::unit_types::{StaticVariable, UnitTypes};
 use super::{DwarfError, LayoutChange, PrototypeChange, UndescribedUse, VariableChange};
 
 /// The definitions of each name in all units that were read of one build.
@@ -135,8 +135,11 @@ impl<'p> Pair<'p, '_, '_, '_> {
         let mut found = Vec::new();
         for (name, before) in &old.group.types.variables {
             let Some(after) = new.group.types.variables.get(name) else { continue };
-            let before: Vec<_> = before.iter().filter(|variable| variable.location.is_some()).collect();
-            let after: Vec<_> = after.iter().filter(|variable| variable.location.is_some()).collect();
+            // One that is kept in another form than its type's has a place, but no location.
+            let placed =
+                |variable: &&StaticVariable| variable.location.is_some() || !variable.ranges.is_empty();
+            let before: Vec<_> = before.iter().filter(placed).collect();
+            let after: Vec<_> = after.iter().filter(placed).collect();
             let lost = before.iter().find(|old| after.iter().all(|new| new.type_name != old.type_name));
             let come = after.iter().find(|new| before.iter().all(|old| old.type_name != new.type_name));
             if let (Some(lost), Some(come)) = (lost, come) {

@@ -11,7 +11,7 @@ use super::node::Node;
 use super::placement::byte_size;
 use super::type_names::{TypeKey, TypeNames, is_qualifier};
 use super::unit::{DieId, UnitId};
-use super::variables::{StaticLocation, block_path, static_addresses, static_location};
+use super::variables::{StaticLocation, block_path, kept_as, static_addresses, static_location};
 
 /// How many links from a type to what it is made of are followed.
 const MAX_LINKS: usize = 64;
@@ -167,7 +167,7 @@ impl UnitTypes {
             target: target.map(Node::id),
             symbols,
             ranges: addresses.into_iter().map(|start| start..start.saturating_add(size)).collect(),
-            type_name: names.name(target)?.to_string(),
+            type_name: format!("{}{}", names.name(target)?, kept_as(&attributes)?),
             constant: is_constant(target)?,
             location,
             file: node.decl_file()?,

@@ -111,6 +111,32 @@ pub(super) fn static_addresses(attributes: &Attributes<'_, '_>) -> Result<Vec<u6
     Ok(found)
 }
 
+/// How a variable is kept if not as its type alone says: its alignment, and what has to be computed from the bytes in
+/// memory to get its value. (clang keeps a variable of two values as one bit.)
+pub(super) fn kept_as(attributes: &Attributes<'_, '_>) -> Result<String, DwarfError> {
+    let mut text = String::new();
+    let alignment = attributes.value(gimli::DW_AT_alignment).and_then(|value| value.udata_value());
+    if let Some(alignment) = alignment {
+        text = format!(", aligned to {alignment} bytes");
+    }
+    let value = attributes.value(gimli::DW_AT_location);
+    let Some(expression) = value.and_then(|location| location.exprloc_value()) else { return Ok(text) };
+    let encoding = attributes.node().unit().gimli().encoding();
+    let error = |cause| DwarfError::Malformed { section: "variable location", cause };
+    let mut operations = expression.operations(encoding);
+    let mut computed = Vec::new();
+    while let Some(operation) = operations.next().map_err(error)? {
+        match operation {
+            gimli::Operation::Address { .. } | gimli::Operation::AddressIndex { .. } => {}
+            other => computed.push(format!("{other:?}")),
+        }
+    }
+    if computed.iter().any(|operation| operation.starts_with("StackValue")) {
+        text += &format!(", kept in another form ({})", computed.join(" "));
+    }
+    Ok(text)
+}
+
 /// The function and the blocks around an entry; empty outside of functions and in unnamed ones.
 pub(super) fn block_path(node: Node<'_, '_>) -> Result<Vec<String>, DwarfError> {
     let mut path = Vec::new();

@@ -128,6 +128,10 @@ impl Builder<'_, '_, '_> {
         loop {
             if let Some(id) = self.functions.pop_front() {
                 new_functions.push(id);
+                let function = self.input.pair.new.image.function(id);
+                if function.source.is_none() && self.input.pair.new.image.exports.contains(&function.name) {
+                    self.exports.insert(function.name.clone());
+                }
                 if self.check_new(id) {
                     self.function(id);
                 }

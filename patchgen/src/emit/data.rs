@@ -128,6 +128,9 @@ impl Builder<'_, '_, '_> {
             let object = image.object(id);
             let place = Place::Patch { section, offset: object.range.start - first + lead };
             let size = object.range.end - object.range.start;
+            if object.source.is_none() && image.exports.contains(&object.name) {
+                self.exports.insert(object.name.clone());
+            }
             let symbol = self.symbol(object.name.clone(), place, size, SymbolKind::Object);
             self.object_symbols.insert(id, symbol);
         }
@@ -187,7 +190,7 @@ impl Builder<'_, '_, '_> {
         self.sections[section].relocations = relocations;
     }
 
-    fn place_pointer(&mut self, name: &str, pointer: &Pointer) -> Result<Placed, NoPlace> {
+    pub(super) fn place_pointer(&mut self, name: &str, pointer: &Pointer) -> Result<Placed, NoPlace> {
         let refuse =
             |kind, detail: &str| Err(NoPlace { kind, subject: name.to_owned(), detail: detail.to_owned() });
         match pointer {
@@ -199,6 +202,11 @@ impl Builder<'_, '_, '_> {
             Pointer::ThreadLocal { .. } => {
                 refuse(RefusalKind::ThreadLocal, "thread-local storage in new data")
             }
+            Pointer::Copied(_) => refuse(
+                RefusalKind::NewImport,
+                "the target does not use this variable of a library, and the new build has a copy of it; compile the \
+                 file with -fPIC, which reaches it through a slot",
+            ),
             _ => refuse(RefusalKind::UnknownReference, "its relocation type is not understood"),
         }
     }

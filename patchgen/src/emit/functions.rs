@@ -75,7 +75,9 @@ impl Builder<'_, '_, '_> {
             for reference in code.references.iter().filter(|reference| usize::from(reference.part) == part) {
                 let placed = match tables.get(&reference.target) {
                     Some(table) => Ok(Placed { symbol: *table, offset: 0 }),
-                    None => self.place(Some(id), &reference.referent, reference.usage),
+                    None => self
+                        .check_biased(id, reference)
+                        .and_then(|()| self.place(Some(id), &reference.referent, reference.usage)),
                 };
                 let aligned = placed.and_then(|placed| {
                     if let Place::Target(address) = self.symbols[placed.symbol].place {

@@ -3,7 +3,7 @@
 use super::builder::{Builder, pc_relative};
 use super::data::alignment_of;
 use super::imports::Definition;
-use crate::code::Use;
+use crate::code::{Form, Reference, Use};
 use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use crate::report::RefusalKind;
 use patchfile::{Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, SymbolKind};
@@ -26,6 +26,9 @@ fn no<T>(kind: RefusalKind, subject: impl Into<String>, detail: impl Into<String
     Err(NoPlace { kind, subject: subject.into(), detail: detail.into() })
 }
 
+/// How far before an array's start an indexed operand may lie, in bytes.
+pub(crate) const MAX_BIAS: u64 = 1 << 20;
+
 /// How far before an array's start a loop's end may lie: the largest element that is believed to exist, in bytes.
 const MAX_BEFORE: u64 = 4096;
 
@@ -42,7 +45,10 @@ impl Builder<'_, '_, '_> {
         };
         match referent {
             Referent::Code { function, part, offset } => self.place_code(user, *function, *part, *offset),
-            Referent::Stub { slot } => self.place_stub(*slot),
+            Referent::Stub { slot } => {
+                self.check_stub_address(*slot, usage)?;
+                self.place_stub(*slot)
+            }
             Referent::Slot { address } => self.place_slot(*address),
             Referent::Object { id, offset, certain: false, .. }
                 if usage != Use::Address && self.is_behind(*id, *offset) =>
@@ -149,6 +155,22 @@ impl Builder<'_, '_, '_> {
         let symbol = self.symbol(format!("{name}@plt"), place, 6, SymbolKind::Function);
         self.stub_symbols.insert(got, symbol);
         Ok(Placed { symbol, offset: 0 })
+    }
+
+    /// Refuses the address of a stub as that of its function, unless it is that in the target too: the rest of the
+    /// process knows the function by another one.
+    fn check_stub_address(&self, slot: u64, usage: Use) -> Result<(), NoPlace> {
+        let imported =
+            matches!(self.input.pair.new.image.slot(slot), Some(Slot::Dynamic(Pointer::Symbol { .. })));
+        if usage != Use::Address || !imported {
+            return Ok(());
+        }
+        let stub = self.old_slot(slot)?.and_then(|slot| self.old_stubs.get(&slot));
+        if stub.is_some_and(|stub| self.input.pair.old.image.linkage.canonical.contains(stub)) {
+            return Ok(());
+        }
+        let detail = "its address is taken, which is another one in the target; build with -fPIE or -fno-plt";
+        no(RefusalKind::AmbiguousReference, self.import_name(slot), detail)
     }
 
     fn import_name(&self, slot: u64) -> String {
@@ -313,6 +335,39 @@ impl Builder<'_, '_, '_> {
         Ok(())
     }
 
+    /// Refuses a displacement to the inside of an object that may be another one's, biased, as in `table[year - 1900]`:
+    /// unless all that may be meant moved alike, or the function had the same reference before.
+    pub(super) fn check_biased(&self, user: FunctionId, reference: &Reference) -> Result<(), NoPlace> {
+        let (old_image, new_image) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        let Referent::Object { id, offset, certain: false, .. } = reference.referent else { return Ok(()) };
+        let displacement = matches!(reference.form, Form::Absolute { immediate: false, .. });
+        if !displacement || reference.usage != Use::Address || offset == 0 {
+            return Ok(());
+        }
+        let target =
+            |id: ObjectId| self.input.matching.old_object(id).map(|old| old_image.object(old).range.start);
+        let Some(there) = target(id).map(|start| start.wrapping_add_signed(offset)) else { return Ok(()) };
+        let moved = there.wrapping_sub(reference.target);
+        let others =
+            new_image.object_ids().skip_while(|id| new_image.object(*id).range.start <= reference.target);
+        let mut others =
+            others.take_while(|id| new_image.object(*id).range.start - reference.target <= MAX_BIAS);
+        let alike = others.all(|other| {
+            let start = new_image.object(other).range.start;
+            target(other).is_none_or(|there| there.wrapping_sub(start) == moved)
+        });
+        let before = self.input.matching.old_function(user).is_some_and(|old| {
+            self.input.pair.old.code(old).references.iter().any(|before| before.target == there)
+        });
+        if alike || before {
+            return Ok(());
+        }
+        let name = new_image.object(id).name.clone();
+        let detail =
+            "a displacement may lead to its inside, or to a table behind it from which a number is taken off";
+        no(RefusalKind::AmbiguousReference, name, detail)
+    }
+
     /// Refuses an address at the end of an object that the same function uses: it may mean that end.
     fn check_end(&self, user: User, ends_here: Option<ObjectId>, name: &str) -> Result<(), NoPlace> {
         let (Some(user), Some(before)) = (user, ends_here) else { return Ok(()) };
@@ -348,37 +403,77 @@ impl Builder<'_, '_, '_> {
         if let Use::Read(size) = usage {
             let end = address + u64::from(size);
             let bytes = image.bytes(address..end).ok_or_else(no_bytes)?.to_vec();
-            if crate::diff::data_pointers(image, address..end).is_empty() {
-                let align = u64::from(size).next_power_of_two().min(64);
-                return Ok(Placed { symbol: self.constant(bytes, align), offset: 0 });
-            }
+            let align = u64::from(size).next_power_of_two().min(64);
+            let pointers = crate::diff::data_pointers(image, address..end);
+            return match pointers.is_empty() {
+                true => Ok(Placed { symbol: self.constant(bytes, align), offset: 0 }),
+                false => self.constant_with_pointers(address, bytes, align, &pointers),
+            };
         }
         match self.input.pair.new.constant(address).ok_or_else(no_bytes)? {
+            (Extent::Text(len), _) | (Extent::AtMost(len), _)
+                if !crate::diff::data_pointers(image, address..address + len).is_empty() =>
+            {
+                let detail = "it holds pointers and its extent is not known";
+                no(RefusalKind::UnknownReference, subject, detail)
+            }
             (Extent::Text(_), text) => {
-                if let Some(old) = user.and_then(|user| self.old_text(user, text)) {
+                if let Some(old) = self.old_text(user, text) {
                     let symbol = self.target_symbol(&format!("text_{old:x}"), old, SymbolKind::Object);
                     return Ok(Placed { symbol, offset: 0 });
                 }
                 let text = text.to_vec();
                 Ok(Placed { symbol: self.constant(text, alignment_of(address)), offset: 0 })
             }
-            (Extent::AtMost(len), _) => {
-                if !crate::diff::data_pointers(image, address..address + len).is_empty() {
-                    let detail = "it holds pointers and its extent is not known";
-                    return no(RefusalKind::UnknownReference, subject, detail);
-                }
-                self.carry(address)
-            }
+            (Extent::AtMost(_), _) => self.carry(address),
         }
     }
 
-    /// The address of the same string in the target, if the function's old version uses it too.
-    fn old_text(&self, user: FunctionId, text: &[u8]) -> Option<u64> {
-        let old = self.input.matching.old_function(user)?;
+    /// A constant that is read as a whole, such as two pointers that are stored as one vector.
+    fn constant_with_pointers(
+        &mut self,
+        address: u64,
+        mut bytes: Vec<u8>,
+        align: u64,
+        pointers: &[(u64, Pointer)],
+    ) -> Result<Placed, NoPlace> {
+        let name = format!("pointers_{address:x}");
+        let mut relocations = Vec::new();
+        for (at, pointer) in pointers {
+            let offset = at - address;
+            let Some(field) = bytes.get_mut(offset as usize..offset as usize + 8) else {
+                let detail = "a pointer reaches beyond what is read of it";
+                return no(RefusalKind::UnknownReference, name, detail);
+            };
+            field.fill(0);
+            let to = self.place_pointer(&name, pointer)?;
+            relocations.push(Relocation {
+                offset,
+                kind: RelocationKind::Abs64,
+                symbol: to.symbol,
+                addend: to.offset,
+            });
+        }
+        let symbol = self.read_only(".rodata.pointers".to_owned(), name, bytes, align, relocations);
+        Ok(Placed { symbol, offset: 0 })
+    }
+
+    /// The address of the same string in the target: the one that the function's old version uses, or the only one.
+    /// Linkers keep equal strings once, so that code may compare them by address.
+    fn old_text(&self, user: User, text: &[u8]) -> Option<u64> {
         let program = self.input.pair.old;
-        program.code(old).references.iter().map(|reference| reference.target).find(|target| {
-            matches!(program.image.resolve(*target, None), Referent::Constant { .. })
-                && matches!(program.constant(*target), Some((Extent::Text(_), other)) if other == text)
-        })
+        let is_unnamed =
+            |address: &u64| matches!(program.image.resolve(*address, None), Referent::Constant { .. });
+        let used = user.and_then(|user| self.input.matching.old_function(user)).and_then(|old| {
+            program.code(old).references.iter().map(|reference| reference.target).find(|target| {
+                is_unnamed(target)
+                    && matches!(program.constant(*target), Some((Extent::Text(_), other)) if other == text)
+            })
+        });
+        if used.is_some() {
+            return used;
+        }
+        let mut found = program.texts(text).filter(is_unnamed);
+        found.next().filter(|_| found.next().is_none())
     }
 }

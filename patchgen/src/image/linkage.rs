@@ -55,6 +55,9 @@ pub struct Linkage {
     pub pointers: Vec<(u64, Pointer)>,
     /// Names of undefined weak symbols: 0 if no library defines them.
     pub weak_imports: HashSet<String>,
+    /// Addresses of PLT stubs that stand for their functions in the whole process: undefined symbols that have one
+    /// (psABI, "Function Addresses").
+    pub canonical: HashSet<u64>,
     /// Start of each PLT stub and the GOT slot that it jumps through.
     pub stubs: HashMap<u64, u64>,
 }
@@ -66,6 +69,7 @@ impl Linkage {
         linkage.pointers.sort_by_key(|(address, _)| *address);
         module_offsets(sections, &mut linkage.pointers);
         linkage.stubs = stubs(sections);
+        linkage.canonical = canonical(elf)?;
         Ok(linkage)
     }
 
@@ -134,6 +138,13 @@ fn relocations(elf: &Elf<'_>) -> object::Result<Linkage> {
         }
     }
     Ok(linkage)
+}
+
+fn canonical(elf: &Elf<'_>) -> object::Result<HashSet<u64>> {
+    let data = elf.data();
+    let symbols = elf.elf_header().sections(LE, data)?.symbols(LE, data, elf::SHT_DYNSYM)?;
+    let undefined = symbols.iter().filter(|symbol| symbol.is_undefined(LE) && symbol.st_value(LE) != 0);
+    Ok(undefined.map(|symbol| symbol.st_value(LE)).collect())
 }
 
 /// A general-dynamic slot is a pair of words: the module, which the dynamic linker fills in, and the offset in it. For

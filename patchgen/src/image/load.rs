@@ -181,6 +181,7 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
         kept_relocations,
         labels: symbols.labels,
         exports: exports(&elf).map_err(damaged)?,
+        needed: needed(&elf).map_err(damaged)?,
         tls,
         tls_is_fixed,
         object_reach,
@@ -200,6 +201,18 @@ fn exports(elf: &Elf<'_>) -> object::Result<HashSet<String>> {
         names.insert(String::from_utf8_lossy(table.symbol_name(LE, symbol)?).into_owned());
     }
     Ok(names)
+}
+
+/// `DT_NEEDED`.
+fn needed(elf: &Elf<'_>) -> object::Result<Vec<String>> {
+    use object::read::elf::{Dyn as _, FileHeader as _};
+    let data = elf.data();
+    let sections = elf.elf_header().sections(LE, data)?;
+    let Some((entries, link)) = sections.dynamic(LE, data)? else { return Ok(Vec::new()) };
+    let strings = sections.strings(LE, data, link)?;
+    let wanted = entries.iter().filter(|entry| entry.d_tag(LE) == elf::DT_NEEDED);
+    let names = wanted.filter_map(|entry| strings.get(entry.d_val(LE) as u32).ok());
+    Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
 }
 
 /// The range that becomes read-only after relocation (`PT_GNU_RELRO`).

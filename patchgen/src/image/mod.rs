@@ -57,6 +57,8 @@ pub struct Image<'a> {
     pub labels: Vec<u64>,
     /// Names of the symbols that other images can bind to.
     pub exports: HashSet<String>,
+    /// Libraries that it is linked with (`DT_NEEDED`), in the order in which symbols are looked up.
+    pub needed: Vec<String>,
     /// Thread-local variables by ascending offset from the start of the TLS segment.
     pub tls: Vec<TlsObject>,
     /// True for executables, whose thread-local storage lies at a fixed distance from the thread pointer.

@@ -87,13 +87,15 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
         // `--emit-relocs` keeps labels (`.L`) in the symbol table; what they name has no name.
         let data = [elf::STT_OBJECT, elf::STT_NOTYPE, elf::STT_COMMON].contains(&raw.kind);
         if data && !raw.name.starts_with(".L") {
-            let end = raw.address.saturating_add(raw.size).min(sections[section].range.end);
+            // The start files' handle of the image is one pointer, of which assembly does not tell the size.
+            let size = if raw.size == 0 && raw.name == "__dso_handle" { 8 } else { raw.size };
+            let end = raw.address.saturating_add(size).min(sections[section].range.end);
             objects.push(Object {
                 name: raw.name.split('@').next().unwrap_or_default().to_owned(),
                 source: raw.source,
                 range: raw.address..end.max(raw.address),
                 section,
-                sized: raw.size > 0,
+                sized: size > 0,
             });
         }
     }

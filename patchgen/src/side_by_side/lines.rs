@@ -2,6 +2,7 @@
 
 use crate::code::{Code, Form, Program, Reference, Use, instructions};
 use crate::image::{Extent, FunctionId, Pointer, Referent, Slot};
+use crate::references::part_sections;
 use iced_x86::{
     Decoder, DecoderOptions, Formatter as _, Instruction, IntelFormatter, Mnemonic, OpKind, SymbolResolver,
     SymbolResult,
@@ -150,18 +151,6 @@ const NEAR_JUMP: u8 = 0xe9;
 /// The relocation of a near jump at an offset of a section.
 fn jump_at(section: &Section, offset: u64) -> Option<&Relocation> {
     section.relocations.iter().find(|relocation| relocation.offset == offset.wrapping_add(1))
-}
-
-/// The sections of the function's body and of its split-off parts, whose symbols follow that of the body.
-pub(super) fn part_sections(patch: &Patch, function: &Function) -> Vec<usize> {
-    let cold = format!("{}.cold", patch.symbols[function.symbol].name);
-    let rest = patch.symbols[function.symbol + 1..].iter().take_while(|symbol| symbol.name == cold);
-    let symbols = std::iter::once(&patch.symbols[function.symbol]).chain(rest);
-    let sections = symbols.filter_map(|symbol| match symbol.place {
-        Place::Patch { section, .. } => Some(section),
-        Place::Target(_) | Place::Import => None,
-    });
-    sections.collect()
 }
 
 /// The distance from the symbol to the place that an operand means. In a rip-relative field the addend includes the

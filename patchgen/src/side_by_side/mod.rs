@@ -9,6 +9,7 @@ mod lines;
 use crate::code::Program;
 use crate::error::InputError;
 use crate::image::FunctionId;
+use crate::references::part_sections;
 pub(crate) use lines::{Line, image_lines};
 use patchfile::{Change, Function, Patch, Sha256};
 use serde::Serialize;
@@ -83,7 +84,7 @@ pub fn compare(patch: &Patch, old: &Program<'_>, path: &Path) -> Result<Vec<Comp
 /// The sections of `patch` that hold the new code of changed functions.
 pub fn compared_sections(patch: &Patch) -> BTreeSet<usize> {
     let changed = patch.functions.iter().filter(|function| function.change == Change::Changed);
-    changed.flat_map(|function| lines::part_sections(patch, function)).collect()
+    changed.flat_map(|function| part_sections(patch, function)).collect()
 }
 
 /// The target's function with exactly the code that the patch replaces.

@@ -2,12 +2,14 @@
 
 mod coroutines;
 mod creation;
+mod libraries;
 mod staying;
 mod variables;
 
 use crate::diff::{Matching, Pair};
 use crate::emit::Change;
 use crate::image::{FunctionId, Image, Pointer, Referent, Slot};
+pub use libraries::bound_otherwise;
 
 /// All warnings about the changes that a patch makes.
 pub fn about(pair: &Pair<'_, '_>, matching: &Matching, changes: &[Change]) -> Vec<String> {
