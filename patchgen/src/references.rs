@@ -53,7 +53,7 @@ fn of_function(patch: &Patch, function: &Function) -> References {
                     if linkage && seen.insert(section) {
                         open.push(section);
                     }
-                    let table = symbol.name.ends_with(".table");
+                    let table = symbol.name.strip_suffix(".table").is_some();
                     !linkage && !table && !own.contains(&section) && found.patch.insert(symbol.name.clone())
                 }
             };

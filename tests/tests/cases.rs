@@ -39,6 +39,7 @@ macro_rules! cases {
 }
 
 cases! {
+    address_of_import
     alias
     alloca
     alignment_grows
@@ -137,6 +138,7 @@ cases! {
     packed_relocations
     packed_relocations_table
     partial_inlining
+    pointer_pair
     patchable_entries
     prototype
     recursion
@@ -180,6 +182,7 @@ cases! {
     table_end_stored
     table_biased
     table_indexed_by_address
+    table_passed
     table_at_fixed_address
     tail_calls
     target_clones

@@ -132,7 +132,7 @@ pub(super) fn kept_as(attributes: &Attributes<'_, '_>) -> Result<String, DwarfEr
         }
     }
     if computed.iter().any(|operation| operation.starts_with("StackValue")) {
-        text += &format!(", kept in another form ({})", computed.join(" "));
+        text.extend([", kept in another form (", &computed.join(" "), ")"]);
     }
     Ok(text)
 }

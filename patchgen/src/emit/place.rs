@@ -405,13 +405,13 @@ impl Builder<'_, '_, '_> {
             let bytes = image.bytes(address..end).ok_or_else(no_bytes)?.to_vec();
             let align = u64::from(size).next_power_of_two().min(64);
             let pointers = crate::diff::data_pointers(image, address..end);
-            return match pointers.is_empty() {
-                true => Ok(Placed { symbol: self.constant(bytes, align), offset: 0 }),
-                false => self.constant_with_pointers(address, bytes, align, &pointers),
-            };
+            if pointers.is_empty() {
+                return Ok(Placed { symbol: self.constant(bytes, align), offset: 0 });
+            }
+            return self.constant_with_pointers(address, bytes, align, &pointers);
         }
         match self.input.pair.new.constant(address).ok_or_else(no_bytes)? {
-            (Extent::Text(len), _) | (Extent::AtMost(len), _)
+            (Extent::Text(len) | Extent::AtMost(len), _)
                 if !crate::diff::data_pointers(image, address..address + len).is_empty() =>
             {
                 let detail = "it holds pointers and its extent is not known";

@@ -56,16 +56,19 @@ class Target(Server):
         return header + query[12:end] + record + (option if additional else b"")
 
     def ask(self, kind=A, name="host", timeout=1.0):
-        """The answer to a question that was never asked before."""
+        """The answer to a question that was never asked before; it is asked again twice, as resolvers do."""
         self.number += 1
         question = labels(f"{name}{self.number}.example") + struct.pack(">HH", kind, 1)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(timeout)
-            client.sendto(struct.pack(">HHHHHH", self.number, 0x0100, 1, 0, 0, 0) + question, ("127.0.0.1", self.port))
-            try:
-                return client.recv(4096)
-            except TimeoutError:
-                return None
+            for _ in range(3):
+                header = struct.pack(">HHHHHH", self.number, 0x0100, 1, 0, 0, 0)
+                client.sendto(header + question, ("127.0.0.1", self.port))
+                try:
+                    return client.recv(4096)
+                except TimeoutError:
+                    pass
+            return None
 
     def work(self):
         if self.ask() is None:
