@@ -1,7 +1,7 @@
 # Tardigrade. `make help` lists the targets.
 
 BUILD ?= build
-BIN := target/release
+BIN := $(or $(CARGO_TARGET_DIR),target)/release
 CARGO ?= cargo
 # Everything is built from Cargo.lock; the network is only needed the first time.
 CARGO_FLAGS ?= --locked
