@@ -50,6 +50,7 @@ cases! {
     assembly_without_size
     bit_fields
     call_enters_try
+    byte_order
     callbacks
     cast_layout
     catch_cold

@@ -170,7 +170,10 @@ impl<'d, 's> TypeNames<'d, 's> {
                 let name = attributes.name()?;
                 match (tag, name) {
                     (gimli::DW_TAG_base_type | gimli::DW_TAG_unspecified_type, Some(name)) => {
-                        name.into_owned()
+                        // gcc's scalar_storage_order makes types of the same name.
+                        let order = attributes.value(gimli::DW_AT_endianity);
+                        let order = order.map(|order| format!(" in byte order {order:?}"));
+                        name.into_owned() + &order.unwrap_or_default()
                     }
                     (tag, name) => {
                         let (name, size) = (name.unwrap_or_default(), byte_size(node)?.unwrap_or(0));
