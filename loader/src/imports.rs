@@ -21,30 +21,29 @@ impl Imports {
     /// Finds all imports of `patch`, which is for `image`.
     pub fn find(patch: &Patch, image: &Image, target: &Target) -> Result<Self> {
         let imports = patch.symbols.iter().enumerate().filter(|(_, symbol)| symbol.place == Place::Import);
+        let mut imports = imports.peekable();
         let mut found = HashMap::new();
-        let mut scope = None;
+        if imports.peek().is_none() && patch.exports.is_empty() {
+            return Ok(Imports(found));
+        }
+        let scope = Scope::read(image, target)?;
+        let refuse = |symbol: &str, reason| LoaderError::Import {
+            pid: target.process.pid(),
+            symbol: symbol.to_owned(),
+            reason,
+        };
         for (index, symbol) in imports {
-            let scope = match &mut scope {
-                Some(scope) => scope,
-                None => scope.insert(Scope::read(image, target)?),
-            };
             let address = scope.find(&symbol.name).map_err(|error| match error {
                 Failure::Loader(error) => error,
-                Failure::Reason(reason) => {
-                    LoaderError::Import { pid: target.process.pid(), symbol: symbol.name.clone(), reason }
-                }
+                Failure::Reason(reason) => refuse(&symbol.name, reason),
             })?;
             found.insert(index, address);
         }
         for name in &patch.exports {
-            let scope = match &mut scope {
-                Some(scope) => scope,
-                None => scope.insert(Scope::read(image, target)?),
-            };
             if let Some(other) = scope.definer(name) {
                 let reason =
                     format!("{other} defines it too, and the new build of {} might use that one", image.name);
-                return Err(LoaderError::Import { pid: target.process.pid(), symbol: name.clone(), reason });
+                return Err(refuse(name, reason));
             }
         }
         Ok(Imports(found))

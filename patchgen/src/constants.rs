@@ -3,15 +3,12 @@
 
 use crate::code::{Form, Program, Reference, Use, keeps_address};
 use crate::diff::{DataChange, Pair, caught_by_address, data_pointers};
-use crate::emit::MAX_BIAS;
+use crate::emit::{MAX_BEFORE, MAX_BIAS};
 use crate::image::{Access, Extent, ObjectId, Pointer, Referent, Section};
 use crate::report::{Refusal, RefusalKind};
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-
-/// How far before a table its biased address may lie in data or in an instruction that takes it, in bytes.
-const MAX_BEFORE: u64 = 4096;
 
 /// Beginnings of the names of sections whose contents are no data of the program.
 const LINKER_MADE: [&str; 8] =
@@ -101,13 +98,9 @@ struct Changed<'c, 'a> {
 impl Changed<'_, '_> {
     /// The changed constant that has `address` in it, by its start.
     fn holding(&self, address: u64) -> Option<u64> {
-        self.within(address).filter(|range| range.contains(&address)).map(|range| range.start)
-    }
-
-    /// The last one that begins at or before `address`.
-    fn within(&self, address: u64) -> Option<&Range<u64>> {
         let after = self.ranges.partition_point(|range| range.start <= address);
-        self.ranges[..after].last()
+        let last = self.ranges[..after].last()?;
+        last.contains(&address).then_some(last.start)
     }
 
     /// The changed constant that `address` may mean although it looks like a place in something else: the end of
@@ -172,9 +165,8 @@ impl Changed<'_, '_> {
     /// Changed constants that code may mean by an address that does not look like theirs, and the functions.
     fn hidden(&self) -> BTreeMap<u64, BTreeSet<&str>> {
         let mut hidden: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
-        let all = self.program.image.functions.iter().zip(&self.program.code);
-        let jump_tables: BTreeSet<u64> =
-            all.flat_map(|(_, code)| code.tables.iter().map(|table| table.address)).collect();
+        let tables = self.program.code.iter().flat_map(|code| &code.tables);
+        let jump_tables: BTreeSet<u64> = tables.map(|table| table.address).collect();
         for (function, reference) in self.references() {
             if jump_tables.contains(&reference.target) {
                 continue;

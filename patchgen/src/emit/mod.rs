@@ -11,4 +11,4 @@ mod redirect;
 mod trampoline;
 
 pub use builder::{Change, Emission, Input, emit};
-pub(crate) use place::MAX_BIAS;
+pub(crate) use place::{MAX_BEFORE, MAX_BIAS};

@@ -30,7 +30,7 @@ fn no<T>(kind: RefusalKind, subject: impl Into<String>, detail: impl Into<String
 pub(crate) const MAX_BIAS: u64 = 1 << 20;
 
 /// How far before an array's start a loop's end may lie: the largest element that is believed to exist, in bytes.
-const MAX_BEFORE: u64 = 4096;
+pub(crate) const MAX_BEFORE: u64 = 4096;
 
 /// Whoever refers: the function that does, if one does; a data object has none.
 pub(super) type User = Option<FunctionId>;
