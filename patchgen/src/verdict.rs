@@ -38,6 +38,12 @@ const UNWINDERS: [&str; 6] = [
     "__cxa_rethrow",
 ];
 
+/// What Rust's library has in every program.
+const LANDING: [&str; 3] = ["rust_eh_personality", "__gcc_personality_v0", "_Unwind_Resume"];
+
+/// What begins to unwind (Itanium C++ ABI: Exception Handling, section 1.3).
+const RAISERS: [&str; 2] = ["_Unwind_RaiseException", "_Unwind_ForcedUnwind"];
+
 /// True for a symbol that only images have which throw, catch or clean up behind exceptions; libstdc++ throws in
 /// functions of its own for containers (`std::__throw_length_error` and the like).
 fn unwinds(name: &str) -> bool {
@@ -424,7 +430,12 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 _ => None,
             });
             let defined = image.functions.iter().map(|function| function.name.as_str());
-            imported.chain(defined).find(|name| unwinds(name)).map(str::to_owned)
+            let names: Vec<&str> = imported.chain(defined).collect();
+            // Rust's library comes with landing pads. In a program that aborts when it panics nothing leads to them.
+            let raises = names.iter().any(|name| !LANDING.contains(name) && unwinds(name))
+                || names.iter().any(|name| RAISERS.contains(name));
+            let found = names.iter().find(|name| unwinds(name)).filter(|_| raises || !image.is_rust);
+            found.map(|name| (*name).to_owned())
         });
         if let (Some(name), true) = (found, changed > 0) {
             let detail = "the target unwinds through its frames (exceptions or panics), and unwind tables of patched \

@@ -3,6 +3,7 @@
 mod decode;
 mod escape;
 mod labels;
+mod lengths;
 mod tables;
 mod values;
 
@@ -12,6 +13,7 @@ pub use tables::JumpTable;
 
 use crate::image::{Access, Image, Referent};
 use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// How an instruction uses an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,6 +121,8 @@ pub struct Code {
     pub tables: Vec<JumpTable>,
     /// Targets of branches inside the function: part and offset, sorted, without duplicates.
     pub branch_targets: Vec<(u16, u32)>,
+    /// In Rust programs, addresses of data with the numbers near by, among which their lengths are.
+    pub(crate) lengths: Vec<(u64, u64)>,
     /// Unnamed constants that hold 32-bit distances from their own start to data.
     pub distances: Vec<u64>,
     /// Unnamed constants that may do so.
@@ -142,6 +146,12 @@ pub struct Program<'a> {
     pub code: Vec<Code>,
     /// Addresses in data that code, pointers or symbols refer to, ascending, without duplicates.
     boundaries: Vec<u64>,
+    /// Those of which somebody has or takes the address; in Rust programs only.
+    taken: Vec<u64>,
+    /// Addresses of jump tables and tables of distances; in Rust programs only.
+    tables: HashSet<u64>,
+    /// In Rust programs, addresses of data and what may be their lengths in bytes, sorted.
+    lengths: Vec<(u64, u64)>,
 }
 
 impl<'a> Program<'a> {
@@ -161,7 +171,11 @@ impl<'a> Program<'a> {
         let mut boundaries: Vec<u64> = references.chain(pointers).chain(objects).collect();
         boundaries.par_sort_unstable();
         boundaries.dedup();
-        let mut program = Program { image, code, boundaries };
+        let (taken, lengths) = if image.is_rust { lengths_in(&image, &code) } else { Default::default() };
+        let jumps = code.iter().flat_map(|code| code.tables.iter().map(|table| table.address));
+        let distances = code.iter().flat_map(|code| code.distances.iter().copied());
+        let tables = jumps.chain(distances).filter(|_| image.is_rust).collect();
+        let mut program = Program { image, code, boundaries, taken, lengths, tables };
         let tables = program.code.iter().flat_map(|code| code.distances.iter().chain(&code.maybe_distances));
         let named = program.image.objects.iter().filter(|object| object.is_relative_table());
         let tables = tables.copied().chain(named.map(|object| object.range.start));
@@ -193,6 +207,22 @@ impl<'a> Program<'a> {
         targets
     }
 
+    /// What may be the length in bytes of the constant at `address`.
+    pub fn lengths(&self, address: u64) -> impl Iterator<Item = u64> + use<'_, 'a> {
+        let from = self.lengths.partition_point(|(at, _)| *at < address);
+        self.lengths[from..].iter().take_while(move |(at, _)| *at == address).map(|(_, length)| *length)
+    }
+
+    /// True if the jump table or table of distances of a function begins at `address`.
+    pub fn is_table(&self, address: u64) -> bool {
+        self.tables.contains(&address)
+    }
+
+    /// True if anything has or takes the address.
+    pub fn is_taken(&self, address: u64) -> bool {
+        self.taken.binary_search(&address).is_ok()
+    }
+
     /// The code of a function.
     pub fn code(&self, id: crate::image::FunctionId) -> &Code {
         &self.code[id.0 as usize]
@@ -201,6 +231,12 @@ impl<'a> Program<'a> {
     /// The next address above `address` that anything refers to.
     pub fn next_boundary(&self, address: u64) -> Option<u64> {
         self.boundaries.get(self.boundaries.partition_point(|boundary| *boundary <= address)).copied()
+    }
+
+    /// The last address before `address` that anything refers to.
+    pub(crate) fn piece_before(&self, address: u64) -> Option<u64> {
+        let index = self.boundaries.partition_point(|boundary| *boundary < address).checked_sub(1)?;
+        Some(self.boundaries[index])
     }
 
     /// The places in constant data that anything refers to and where the bytes `text` stand.
@@ -258,6 +294,25 @@ impl<'a> Program<'a> {
         let end = end.max(terminated.map_or(0, |nul| nul + 1));
         Some((Extent::AtMost(end as u64), &rest[..end]))
     }
+}
+
+/// The addresses that anything has or takes, and the lengths that are told beside them.
+fn lengths_in(image: &Image<'_>, code: &[Code]) -> (Vec<u64>, Vec<(u64, u64)>) {
+    let references = code.iter().flat_map(|code| &code.references);
+    let taken =
+        references.filter(|reference| reference.usage == Use::Address).map(|reference| reference.target);
+    let pointers = image.linkage.pointers.iter().filter_map(|(_, pointer)| match pointer {
+        crate::image::Pointer::Address(address) => Some(*address),
+        _ => None,
+    });
+    let mut taken: Vec<u64> = taken.chain(pointers).collect();
+    taken.par_sort_unstable();
+    taken.dedup();
+    let in_code = code.iter().flat_map(|code| code.lengths.iter().copied());
+    let mut lengths: Vec<(u64, u64)> = in_code.chain(lengths::in_data(image)).collect();
+    lengths.par_sort_unstable();
+    lengths.dedup();
+    (taken, lengths)
 }
 
 /// How far a constant without a zero word at its end is followed over boundaries.

@@ -38,7 +38,11 @@ pub fn compare_functions(
             let change = if same_shape {
                 let mut reasons: Vec<String> = same.references(*old, new).take(MAX_REASONS).collect();
                 reasons.dedup();
-                if reasons.is_empty() { FunctionChange::Unchanged } else { FunctionChange::Changed(reasons) }
+                match reasons.is_empty() {
+                    true if same.moves_lines(*old, new) => FunctionChange::LineOnly,
+                    true => FunctionChange::Unchanged,
+                    false => FunctionChange::Changed(reasons),
+                }
             } else {
                 compare_streams(pair, &same, *old, new, lines)
             };
@@ -116,7 +120,7 @@ fn compare_streams(
         let detail = format!("{} instructions instead of {}", news.len(), olds.len());
         return FunctionChange::Changed(vec![detail]);
     }
-    let mut line_only = false;
+    let mut line_only = same.moves_lines(old, new);
     let mut reasons: Vec<Difference> = Vec::new();
     for (index, (a, b)) in olds.iter().zip(&news).enumerate() {
         match compare_items(same, (old, a), (new, b), lines) {

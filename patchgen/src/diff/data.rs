@@ -99,7 +99,8 @@ fn label_tables(program: &Program<'_>) -> HashMap<ObjectId, FunctionId> {
 fn is_file_structure(pair: &Pair<'_, '_>, old: ObjectId) -> bool {
     let object = pair.old.image.object(old);
     let section = &pair.old.image.sections[object.section].name;
-    [".dynamic", ".got", ".got.plt", ".eh_frame", ".eh_frame_hdr", ".interp", ".note"]
+    // Exception tables are compared with the functions that they are for.
+    [".dynamic", ".got", ".got.plt", ".eh_frame", ".eh_frame_hdr", ".gcc_except_table", ".interp", ".note"]
         .iter()
         .any(|prefix| section.starts_with(prefix))
 }

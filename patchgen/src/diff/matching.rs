@@ -4,10 +4,11 @@
 //! key (clones, numbered statics), bodies decide for functions and the functions that use them for variables. What
 //! stays open is left unmatched.
 
+use super::constant_pairs::ConstantPairs;
 use super::same::data_pointers;
 use super::{Pair, Sameness};
 use crate::code::{Code, Program, Use};
-use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, family};
+use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, family, is_numbered, is_rust};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct Matching {
     ambiguous: BTreeSet<ObjectId>,
     /// New functions of which several share file and name, paired by their order only.
     by_order: BTreeSet<FunctionId>,
+    /// Unnamed constants of Rust programs.
+    pub(super) constants: ConstantPairs,
 }
 
 #[derive(Default)]
@@ -71,7 +74,11 @@ impl Matching {
         let (old, new) = (&pair.old.image, &pair.new.image);
         let mut functions = Interner::default();
         let mut function_keys = |image: &Image<'_>| -> Vec<Key> {
-            image.functions.iter().map(|f| functions.key(f.source.as_ref(), family(&f.name))).collect()
+            image
+                .functions
+                .iter()
+                .map(|f| functions.key(file_of(&f.name, f.source.as_ref()), family(&f.name)))
+                .collect()
         };
         let (old_function_keys, new_function_keys) = (function_keys(old), function_keys(new));
         let mut objects = Interner::default();
@@ -80,7 +87,9 @@ impl Matching {
         let (old_families, new_families) = (families(old), families(new));
         let mut object_keys = |image: &Image<'_>, families: &[String]| -> Vec<Key> {
             let named = image.objects.iter().zip(families);
-            named.map(|(o, family)| objects.key(o.source.as_ref(), family.clone())).collect()
+            named
+                .map(|(o, family)| objects.key(file_of(&o.name, o.source.as_ref()), family.clone()))
+                .collect()
         };
         let (old_object_keys, new_object_keys) =
             (object_keys(old, &old_families), object_keys(new, &new_families));
@@ -91,6 +100,7 @@ impl Matching {
             objects_to_old: vec![None; new.objects.len()],
             ambiguous: BTreeSet::new(),
             by_order: BTreeSet::new(),
+            constants: ConstantPairs::default(),
             old_function_keys,
             new_function_keys,
             old_object_keys,
@@ -99,6 +109,9 @@ impl Matching {
         matching.match_functions(pair, units);
         matching.match_objects(pair);
         matching.match_moved_objects(pair, &old_families, &new_families);
+        if old.is_rust && new.is_rust {
+            matching.constants = ConstantPairs::find(pair, &matching);
+        }
         matching
     }
 
@@ -149,8 +162,11 @@ impl Matching {
 
     fn match_functions(&mut self, pair: &Pair<'_, '_>, units: &dyn Units) {
         let groups = groups(&self.old_function_keys, &self.new_function_keys);
+        self.match_whole_names(pair);
         let mut open = Vec::new();
-        for (olds, news) in groups.into_values() {
+        for (mut olds, mut news) in groups.into_values() {
+            olds.retain(|old| self.new_function(FunctionId(*old)).is_none());
+            news.retain(|new| self.old_function(FunctionId(*new)).is_none());
             match (olds.as_slice(), news.as_slice()) {
                 ([old], [new]) => self.pair_functions(FunctionId(*old), FunctionId(*new)),
                 ([], _) | (_, []) => {}
@@ -175,6 +191,22 @@ impl Matching {
             }
         }
         self.match_moved_functions(pair);
+    }
+
+    /// Matches functions of Rust whose whole names, hashes included, are the same and hold no numbers of closures: the
+    /// hash stands for all types of a generic function's instance.
+    fn match_whole_names(&mut self, pair: &Pair<'_, '_>) {
+        let whole = |image: &Image<'_>| -> HashMap<String, u32> {
+            let names = image.functions.iter().map(|function| function.name.as_str());
+            let names = sole_names(names).into_iter().filter(|(name, _)| is_rust(name) && !is_numbered(name));
+            names.map(|(name, index)| (name.to_owned(), index)).collect()
+        };
+        let (olds, news) = (whole(&pair.old.image), whole(&pair.new.image));
+        for (name, old) in olds {
+            if let Some(new) = news.get(&name) {
+                self.pair_functions(FunctionId(old), FunctionId(*new));
+            }
+        }
     }
 
     /// True if a function of a group refers to one whose key is among `keys` and not the group's own.
@@ -217,11 +249,12 @@ impl Matching {
         for step in 0..3 {
             let weak = Sameness::by_key(pair, self);
             let fits = |old: usize, new: usize| {
-                let same_unit = match (&old_units[old], &new_units[new]) {
-                    (Some(a), Some(b)) => a == b,
+                let (old_unit, new_unit) = (&old_units[old], &new_units[new]);
+                let (old, new) = (olds[old], news[new]);
+                let same_unit = match (old_unit, new_unit) {
+                    (Some(a), Some(b)) => a == b || is_rust(name_old(old)),
                     _ => true,
                 };
-                let (old, new) = (olds[old], news[new]);
                 same_unit
                     && (step == 1 || name_old(old) == name_new(new))
                     && (step == 2 || weak.functions(FunctionId(old), FunctionId(new)))
@@ -240,7 +273,10 @@ impl Matching {
         }
         // A clone that changed and was renumbered, when nothing else is left to be it.
         if let ([old], [new]) = (left_old.as_slice(), left_new.as_slice())
-            && (old_units[*old].is_none() || new_units[*new].is_none() || old_units[*old] == new_units[*new])
+            && (old_units[*old].is_none()
+                || new_units[*new].is_none()
+                || old_units[*old] == new_units[*new]
+                || is_rust(name_old(olds[*old])))
         {
             found.push((olds[*old], news[*new], true));
         }
@@ -481,6 +517,12 @@ fn sole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<&'n str, u32>
 pub(crate) fn is_constant(image: &Image<'_>, id: ObjectId) -> bool {
     let access = image.sections[image.object(id).section].access;
     matches!(access, Access::Read | Access::ReadAfterRelocation)
+}
+
+/// The file by which local namesakes are told apart. Names of Rust are paths, and what stands for the file in symbol
+/// tables, a codegen unit, is another one in another build.
+fn file_of<'s>(name: &str, source: Option<&'s Arc<str>>) -> Option<&'s Arc<str>> {
+    source.filter(|_| !is_rust(name))
 }
 
 fn groups(olds: &[Key], news: &[Key]) -> BTreeMap<Key, (Vec<u32>, Vec<u32>)> {

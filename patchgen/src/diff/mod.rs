@@ -1,10 +1,12 @@
 //! Comparing two builds: which functions correspond, which are the same.
 
 mod compare;
+mod constant_pairs;
 mod data;
 mod exceptions;
 mod lines;
 mod matching;
+mod pieces;
 mod same;
 
 pub use compare::{FunctionChange, compare_functions};

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 /// Decides sameness under a matching.
 pub struct Sameness<'s, 'p, 'a> {
-    pair: &'s Pair<'p, 'a>,
-    matching: &'s Matching,
+    pub(super) pair: &'s Pair<'p, 'a>,
+    pub(super) matching: &'s Matching,
     /// Objects, and functions of which neither is matched, count as the same if their keys are equal.
-    by_key: bool,
+    pub(super) by_key: bool,
 }
 
 /// What is not the same, for people.
@@ -215,6 +215,9 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
                 .data_on(old..old.saturating_add(size), new..new.saturating_add(size), trail)
                 .map_err(|_| "a constant changed".to_owned());
         }
+        if self.pair.old.image.is_rust && self.pair.new.image.is_rust {
+            return self.pieces(old, new, trail);
+        }
         let (Some((a_extent, a)), Some((b_extent, b))) =
             (self.pair.old.constant(old), self.pair.new.constant(new))
         else {
@@ -222,10 +225,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         };
         match (a_extent, b_extent) {
             (Extent::Text(_), Extent::Text(_)) if without_padding(a) == without_padding(b) => Ok(()),
-            (Extent::Text(_), Extent::Text(_)) => {
-                let from = difference_from(a, b);
-                Err(format!("{} instead of {}", quoted_from(b, from), quoted_from(a, from)))
-            }
+            (Extent::Text(_), Extent::Text(_)) => Err(text_instead(b, a)),
             _ => {
                 let len = (a.len() as u64).min(b.len() as u64);
                 let rest_is_zero = a[len as usize..].iter().chain(&b[len as usize..]).all(|byte| *byte == 0);
@@ -282,7 +282,12 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         self.data_on(old, new, None)
     }
 
-    fn data_on(&self, old: Range<u64>, new: Range<u64>, trail: Option<&Trail<'_>>) -> Result<(), Difference> {
+    pub(super) fn data_on(
+        &self,
+        old: Range<u64>,
+        new: Range<u64>,
+        trail: Option<&Trail<'_>>,
+    ) -> Result<(), Difference> {
         let (a_image, b_image) = (&self.pair.old.image, &self.pair.new.image);
         let a_pointers = data_pointers(a_image, old.clone());
         let b_pointers = data_pointers(b_image, new.clone());
@@ -375,6 +380,12 @@ fn instead(new: &str, old: &str) -> String {
     } else {
         format!("refers to {new} instead of {old}")
     }
+}
+
+/// What is told of two texts that are not the same.
+pub(super) fn text_instead(new: &[u8], old: &[u8]) -> Difference {
+    let from = difference_from(old, new);
+    format!("{} instead of {}", quoted_from(new, from), quoted_from(old, from))
 }
 
 /// Characters of a string that are shown.

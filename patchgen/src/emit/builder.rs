@@ -71,6 +71,8 @@ pub(super) struct Builder<'i, 'p, 'a> {
     /// New symbols that other images may define too.
     pub(super) exports: BTreeSet<String>,
     pub(super) carried: HashMap<u64, usize>,
+    /// Stretches of constant data with pointers that come along, by their first and last address.
+    pub(super) windows: HashMap<(u64, u64), usize>,
     pub(super) functions: VecDeque<FunctionId>,
     pub(super) objects: VecDeque<ObjectId>,
     /// Bytes of the target that redirects write.
@@ -98,6 +100,7 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
         import_symbols: BTreeMap::new(),
         exports: BTreeSet::new(),
         carried: HashMap::new(),
+        windows: HashMap::new(),
         functions: VecDeque::new(),
         objects: VecDeque::new(),
         taken: Vec::new(),

@@ -9,6 +9,7 @@ mod imports;
 mod place;
 mod redirect;
 mod trampoline;
+mod windows;
 
 pub use builder::{Change, Emission, Input, emit};
 pub(crate) use place::{MAX_BEFORE, MAX_BIAS};

@@ -4,7 +4,8 @@ use super::builder::{Builder, pc_relative};
 use super::data::alignment_of;
 use super::imports::Definition;
 use crate::code::{Form, Reference, Use};
-use crate::image::{Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
+use crate::diff::data_pointers;
+use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use crate::report::RefusalKind;
 use patchfile::{Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, SymbolKind};
 
@@ -404,15 +405,22 @@ impl Builder<'_, '_, '_> {
             let end = address + u64::from(size);
             let bytes = image.bytes(address..end).ok_or_else(no_bytes)?.to_vec();
             let align = u64::from(size).next_power_of_two().min(64);
-            let pointers = crate::diff::data_pointers(image, address..end);
+            let pointers = data_pointers(image, address..end);
             if pointers.is_empty() {
                 return Ok(Placed { symbol: self.constant(bytes, align), offset: 0 });
             }
             return self.constant_with_pointers(address, bytes, align, &pointers);
         }
+        if image.is_rust {
+            // Nothing ends these, so all of a section come along, or all that a user may reach.
+            let holds_pointers = image.section_at(address).is_some_and(|section| {
+                section.access != Access::Read || !data_pointers(image, section.range.clone()).is_empty()
+            });
+            return if holds_pointers { self.place_in_window(user, address) } else { self.carry(address) };
+        }
         match self.input.pair.new.constant(address).ok_or_else(no_bytes)? {
             (Extent::Text(len) | Extent::AtMost(len), _)
-                if !crate::diff::data_pointers(image, address..address + len).is_empty() =>
+                if !data_pointers(image, address..address + len).is_empty() =>
             {
                 let detail = "it holds pointers and its extent is not known";
                 no(RefusalKind::UnknownReference, subject, detail)

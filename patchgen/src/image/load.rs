@@ -169,6 +169,7 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
         marks.map(|(index, object)| (object.range.start, super::ObjectId(index as u32))).collect();
     let got = symbols.objects.iter().find(|object| object.name == "_GLOBAL_OFFSET_TABLE_");
     let got = got.map(|object| object.range.start);
+    let is_rust = symbols.functions.iter().any(|function| super::is_rust(&function.name));
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Image {
         name,
@@ -184,6 +185,7 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
         needed: needed(&elf).map_err(damaged)?,
         tls,
         tls_is_fixed,
+        is_rust,
         object_reach,
         object_ends,
         set_marks,

@@ -6,9 +6,11 @@ mod debug_file;
 mod frames;
 mod linkage;
 mod load;
+mod locations;
 mod lsda;
 mod names;
 mod resolve;
+mod rust_names;
 mod symbols;
 
 pub use debug_file::DebugFile;
@@ -16,10 +18,12 @@ pub use frames::{Frame, Frames};
 pub use linkage::{Linkage, Pointer, Slot};
 pub(crate) use load::read_file;
 pub use load::{ImageFile, load};
+pub use locations::{LOCATION_SIZE, Location};
 pub use lsda::{Action, CallSite, Lsda, ViaAddress, read_lsda};
 pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
 
+pub(crate) use rust_names::{is_numbered, is_rust};
 pub(crate) use symbols::padding_len;
 
 use patchfile::BuildId;
@@ -63,6 +67,8 @@ pub struct Image<'a> {
     pub tls: Vec<TlsObject>,
     /// True for executables, whose thread-local storage lies at a fixed distance from the thread pointer.
     pub tls_is_fixed: bool,
+    /// True if some of its functions are Rust's.
+    pub is_rust: bool,
     /// End of the furthest-reaching object up to each index, so that enclosing objects are found quickly.
     pub(crate) object_reach: Vec<u64>,
     /// Symbols that mark the ends of linker sets, by ascending address.

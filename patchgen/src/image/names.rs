@@ -19,6 +19,9 @@ pub fn stem(name: &str) -> String {
 /// what is local to a C++ function (lambdas, local types, static variables of equal names) the name without its
 /// number in that function (Itanium C++ ABI, section 5.1.7, "Scope Encoding").
 pub fn family(name: &str) -> String {
+    if let Some(family) = super::rust_names::family(name) {
+        return family;
+    }
     let stem = stem(name);
     let clone = stem.find('.').unwrap_or(stem.len());
     if !has_local_scope(&stem[..clone]) {

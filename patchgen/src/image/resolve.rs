@@ -165,7 +165,7 @@ impl Image<'_> {
     }
 
     /// An object, not empty, whose end is `address`.
-    fn object_ending_at(&self, address: u64) -> Option<ObjectId> {
+    pub(crate) fn object_ending_at(&self, address: u64) -> Option<ObjectId> {
         let index = self.object_ends.partition_point(|(end, _)| *end < address);
         self.object_ends.get(index).filter(|(end, _)| *end == address).map(|(_, id)| *id)
     }

@@ -1,0 +1,152 @@
+//! Comparing unnamed constants of Rust programs.
+//!
+//! Nothing ends them: strings have no NUL, and of tables only the start is known. What anything refers to divides
+//! constant data into pieces, and each constant begins a piece, since the linker keeps none to which nothing refers. A
+//! constant is one piece, or several if something refers into its middle. So pieces are compared one after the other up
+//! to where both builds tell that the constant ends.
+
+use super::same::{Sameness, Trail};
+use crate::code::{Program, Use};
+use crate::image::{Extent, FunctionId, LOCATION_SIZE};
+
+/// Bytes up to which a constant is followed if nothing tells its end.
+const MAX_FOLLOWED: u64 = 4096;
+
+/// Zeros between a constant and the next one, which is aligned, in bytes; at most one less than this.
+const MAX_PADDING: u64 = 64;
+
+impl Sameness<'_, '_, '_> {
+    /// Compares what begins at two addresses: what is not the same, if anything.
+    pub(super) fn pieces(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> Result<(), String> {
+        let (old_program, new_program) = (self.pair.old, self.pair.new);
+        if let (Some(a), Some(b)) = (old_program.image.location_at(old), new_program.image.location_at(new)) {
+            return if a.file == b.file {
+                Ok(())
+            } else {
+                Err("a place in the source is in another file".to_owned())
+            };
+        }
+        let changed =
+            || Err(self.changed_text(old, new).unwrap_or_else(|| "an unnamed constant changed".to_owned()));
+        let mut done = 0;
+        while done < MAX_FOLLOWED {
+            let (a, b) = (old + done, new + done);
+            let (Some(a_end), Some(b_end)) = (old_program.piece_end(a), new_program.piece_end(b)) else {
+                // The section ends in one build or both.
+                return if done > 0 { Ok(()) } else { Err("refers to data that cannot be read".to_owned()) };
+            };
+            let len = (a_end - a).min(b_end - b);
+            if self.data_on(a..a + len, b..b + len, trail).is_err() {
+                return changed();
+            }
+            done += len;
+            let (a_end, b_end) = (old + done, new + done);
+            let told = old_program.ends(old, done) && new_program.ends(new, done);
+            // Who only looks for candidates is content with the first piece.
+            if told || self.by_key || self.matching.constants.are_apart(a_end, b_end) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// True if functions with the same references tell of other lines or columns when they panic.
+    pub(super) fn moves_lines(&self, old: FunctionId, new: FunctionId) -> bool {
+        let (old_program, new_program) = (self.pair.old, self.pair.new);
+        let references = old_program.code(old).references.iter().zip(&new_program.code(new).references);
+        let mut taken = references.filter(|(a, b)| a.usage == Use::Address && b.usage == Use::Address);
+        new_program.image.is_rust
+            && taken.any(|(a, b)| {
+                let (a, b) =
+                    (old_program.image.location_at(a.target), new_program.image.location_at(b.target));
+                a.is_some() && b.is_some() && a != b
+            })
+    }
+
+    /// What to say of two texts that differ.
+    fn changed_text(&self, old: u64, new: u64) -> Option<String> {
+        let text = |program: &Program<'_>, at: u64| {
+            let end = program.lengths(at).find(|len| program.ends(at, *len)).map(|len| at + len);
+            let bytes = program.image.bytes(at..end.or_else(|| program.piece_end(at))?)?;
+            String::from_utf8(crate::code::without_padding(bytes).to_vec())
+                .ok()
+                .filter(|text| !text.is_empty())
+        };
+        let (a, b) = (text(self.pair.old, old)?, text(self.pair.new, new)?);
+        let plain = |text: &str| !text.chars().any(|c| c.is_control() && !c.is_whitespace());
+        (plain(&a) && plain(&b) && a != b).then(|| super::same::text_instead(b.as_bytes(), a.as_bytes()))
+    }
+}
+
+impl Program<'_> {
+    /// The end of the piece of constant data that holds `address`.
+    pub(super) fn piece_end(&self, address: u64) -> Option<u64> {
+        let section = self.image.section_at(address)?;
+        let end = section.range.start + section.data.len() as u64;
+        let end = self.next_boundary(address).map_or(end, |next| next.min(end));
+        (end > address).then_some(end)
+    }
+
+    /// True if the constant at `start` is known to end `len` bytes behind it, or with zeros before that.
+    pub(crate) fn ends(&self, start: u64, len: u64) -> bool {
+        let end = start + len;
+        let Some(section) = self.image.section_at(start) else { return true };
+        if end >= section.range.start + section.data.len() as u64
+            || self.image.object_at(end).is_some_and(|(_, offset)| offset == 0)
+            || self.is_table(end)
+            || self.image.location_at(end).is_some()
+            || (len == LOCATION_SIZE && self.image.location_at(start).is_some())
+        {
+            return true;
+        }
+        if matches!(self.constant(start), Some((Extent::Text(text), _)) if text == len) {
+            return true;
+        }
+        self.lengths(start).any(|told| {
+            told == len
+                || (told < len
+                    && len - told < MAX_PADDING
+                    && self
+                        .image
+                        .bytes(start + told..end)
+                        .is_some_and(|rest| rest.iter().all(|byte| *byte == 0)))
+        }) || self.is_vtable(start, len)
+    }
+
+    /// True if a constant is known to begin at `start`: it looks like one, what is before it ends there, or somebody
+    /// tells its length.
+    pub(crate) fn begins(&self, start: u64) -> bool {
+        let Some(section) = self.image.section_at(start) else { return false };
+        let known = self.image.location_at(start).is_some()
+            || self.image.object_ending_at(start).is_some()
+            || start == section.range.start
+            || self.piece_end(start).is_some_and(|end| self.is_vtable(start, end - start));
+        known || self.piece_before(start).is_some_and(|before| self.ends(before, start - before))
+    }
+
+    /// True if the data looks like all of a trait object's table: what drops it, size, alignment, functions (rustc,
+    /// `rustc_middle::ty::vtable`).
+    fn is_vtable(&self, start: u64, len: u64) -> bool {
+        const HEADER: u64 = 24;
+        if len <= HEADER || !len.is_multiple_of(8) || !start.is_multiple_of(8) || !self.is_taken(start + len)
+        {
+            return false;
+        }
+        let leads_to_code = |at: u64| match self.image.linkage.pointer_at(at) {
+            Some(crate::image::Pointer::Address(to)) => {
+                self.image.function_at(*to).is_some_and(|(_, part, offset)| (part, offset) == (0, 0))
+            }
+            _ => false,
+        };
+        let Some(bytes) = self.image.bytes(start..start + HEADER) else { return false };
+        let word = |at: usize| bytes[at..at + 8].try_into().ok().map_or(0, u64::from_le_bytes);
+        let (drop, align) = (word(0), word(16));
+        let pointers = self.image.linkage.pointers_in(start..start + HEADER);
+        let header = pointers.iter().all(|(at, _)| *at == start)
+            && (leads_to_code(start) || (pointers.is_empty() && drop == 0))
+            && align.is_power_of_two()
+            && align <= 4096
+            && word(8).is_multiple_of(align);
+        header && (start + HEADER..start + len).step_by(8).all(leads_to_code)
+    }
+}
