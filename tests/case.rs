@@ -3,9 +3,11 @@
 
 mod build;
 mod directives;
+mod rust;
 
 pub use build::{Compiler, Configuration};
 pub use directives::Directives;
+pub use rust::{RustCase, RustConfiguration};
 
 use crate::live::{Live, operate};
 use crate::tool::{Ran, patchgen};
@@ -103,17 +105,39 @@ impl Case {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let [old, new] = ["old", "new"]
             .map(|which| Build::new(self, configuration, &directory.path().join(which), which == "new"));
+        // Nothing describes the types of assembly.
+        let assembly =
+            self.program.iter().any(|file| file.extension().is_some_and(|extension| extension == "S"));
+        let judge = Judge { directives: &self.directives, exact, types: !assembly, readable: str::to_owned };
+        judge.judge(&old, &new, directory.path())
+    }
+}
+
+/// Compares what two builds do with what a patch makes of the first one.
+struct Judge<'j> {
+    directives: &'j Directives,
+    /// The verdict must be what the directives say.
+    exact: bool,
+    /// Types must be checked.
+    types: bool,
+    /// The name of the directives for a symbol.
+    readable: fn(&str) -> String,
+}
+
+impl Judge<'_> {
+    #[track_caller]
+    fn judge(&self, old: &Build, new: &Build, folder: &Path) -> Ending {
         let (old_lines, new_lines) = (lines_of(&old.program), lines_of(&new.program));
-        if exact {
+        if self.exact {
             assert_eq!(old_lines == new_lines, self.directives.same_output, "{old_lines:?} {new_lines:?}");
         }
 
-        let patch = directory.path().join("fix.tgp");
+        let patch = folder.join("fix.tgp");
         let arguments =
             ["diff".as_ref(), old.image.as_os_str(), new.image.as_os_str(), "--json".as_ref(), "-o".as_ref()];
         let ran = patchgen(&[&arguments[..], &[patch.as_os_str()]].concat());
         let verdict = ran.json();
-        if exact {
+        if self.exact {
             self.assert_verdict(&verdict);
         }
         match ran.status {
@@ -135,7 +159,7 @@ impl Case {
 
     #[track_caller]
     fn assert_verdict(&self, verdict: &Value) {
-        let wanted = &self.directives;
+        let wanted = self.directives;
         for (change, names) in [
             ("changed", &wanted.changed),
             ("new", &wanted.new),
@@ -145,16 +169,13 @@ impl Case {
             let functions = verdict["functions"].as_array().expect("a list").iter();
             let functions = functions.filter(|function| function["change"] == change);
             let mut found: Vec<_> =
-                functions.map(|function| function["name"].as_str().unwrap_or("")).collect();
-            let mut names: Vec<_> = names.iter().map(String::as_str).collect();
+                functions.map(|function| (self.readable)(function["name"].as_str().unwrap_or(""))).collect();
+            let mut names = names.clone();
             found.sort_unstable();
             names.sort_unstable();
             assert_eq!(found, names, "functions that are {change}: {verdict:#}");
         }
-        // Nothing describes the types of assembly.
-        let assembly =
-            self.program.iter().any(|file| file.extension().is_some_and(|extension| extension == "S"));
-        if verdict["verdict"] == "patchable" && !assembly {
+        if verdict["verdict"] == "patchable" && self.types {
             assert_eq!(verdict["types_checked"], true, "the layouts of types: {verdict:#}");
         }
         let found: Vec<_> = refusals(verdict).collect();

@@ -13,7 +13,7 @@ pub mod live;
 pub mod snapshot;
 pub mod vmm;
 
-pub use case::{Case, Compiler, Configuration, Directives, Ending};
+pub use case::{Case, Compiler, Configuration, Directives, Ending, RustCase, RustConfiguration};
 pub use expect::Expect;
 pub use golden::{MASKS, golden};
 pub use pair::{Built, Form, Pair};

@@ -34,6 +34,8 @@ impl Directives {
     /// Reads the directives of a source file. A line that looks like one and is none is an error.
     #[track_caller]
     pub fn read(path: &Path) -> Self {
+        // Names of Rust have spaces in them.
+        let rust = path.extension().is_some_and(|extension| extension == "rs");
         let text =
             std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut directives = Directives::default();
@@ -41,13 +43,24 @@ impl Directives {
             let Some((field, value)) = line.split_once(':') else {
                 continue;
             };
-            directives.set(field, value.trim()).unwrap_or_else(|| panic!("{}: {line}", path.display()));
+            directives.set(field, value.trim(), rust).unwrap_or_else(|| panic!("{}: {line}", path.display()));
         }
         directives
     }
 
-    fn set(&mut self, field: &str, value: &str) -> Option<()> {
+    fn set(&mut self, field: &str, value: &str, whole: bool) -> Option<()> {
         let words = || value.split_whitespace().map(str::to_owned);
+        if whole {
+            let names = match field {
+                "changed" => &mut self.changed,
+                "new" => &mut self.new,
+                "removed" => &mut self.removed,
+                "line-only" => &mut self.line_only,
+                _ => return self.set(field, value, false),
+            };
+            names.push(value.to_owned());
+            return Some(());
+        }
         match field {
             "changed" => self.changed.extend(words()),
             "new" => self.new.extend(words()),

@@ -1,0 +1,28 @@
+// line-only: line_shift::pick
+// line-only: line_shift::step
+// same-output:
+//! An edit that only moves lines: panics tell of other ones.
+
+#[path = "case.rs"]
+mod case;
+
+use std::hint::black_box;
+#[cfg(new)]
+/// Not used.
+#[allow(dead_code)]
+const UNUSED: usize = 1;
+
+#[inline(never)]
+fn pick(values: &[usize], at: usize) -> usize {
+    values[at]
+}
+
+#[inline(never)]
+fn step(n: usize) {
+    let value: Option<usize> = black_box(Some(pick(black_box(&[1, 2, 3, 4]), n % 4)));
+    print!("{}", value.expect("a value"));
+}
+
+fn main() {
+    case::run(step);
+}
