@@ -74,11 +74,11 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
     }
     out.branch_targets.sort_unstable();
     out.branch_targets.dedup();
-    if image.is_rust {
-        out.lengths = super::lengths::in_code(image, function, &out);
-    }
     if hint.adds_distances {
         distances(image, function, &mut out, starts);
+    }
+    if image.is_rust {
+        out.lengths = super::lengths::in_code(image, function, &out);
     }
     out
 }

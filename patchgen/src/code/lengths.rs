@@ -49,6 +49,42 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Ve
             let near = numbers[from..].iter().take_while(|(at, _)| *at <= index + NEAR);
             found.extend(near.map(|(_, number)| (*address, *number)));
         }
+        let taken: Vec<u64> = addresses.iter().map(|(_, address)| *address).collect();
+        found.extend(in_tables(image, code, &taken));
+    }
+    found
+}
+
+/// Longest table of a `match` that is believed in, in entries.
+const MAX_ENTRIES: u64 = 1024;
+
+/// Texts that a `match` gives stand in two tables, one of addresses or distances and one of lengths.
+fn in_tables(image: &Image<'_>, code: &Code, taken: &[u64]) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    for table in taken {
+        let entry = |index: u64| {
+            if code.distances.contains(table) {
+                let at = table + index * 4;
+                let distance = image.bytes(at..at + 4)?.try_into().ok().map(i32::from_le_bytes)?;
+                return Some(table.wrapping_add_signed(i64::from(distance)));
+            }
+            match image.linkage.pointer_at(table + index * 8) {
+                Some(Pointer::Address(to)) => Some(*to),
+                _ => None,
+            }
+        };
+        let Some(first) = entry(0) else { continue };
+        for lengths in taken.iter().filter(|lengths| *lengths != table) {
+            let length = |index: u64| {
+                let at = lengths + index * 8;
+                let word = image.bytes(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)?;
+                (image.linkage.pointer_at(at).is_none() && (1..MAX_LENGTH).contains(&word)).then_some(word)
+            };
+            let Some(len) = length(0) else { continue };
+            found.push((first, len));
+            let rest = (1..MAX_ENTRIES).map_while(|index| Some((entry(index)?, length(index)?)));
+            found.extend(rest);
+        }
     }
     found
 }

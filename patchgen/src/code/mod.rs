@@ -5,11 +5,13 @@ mod escape;
 mod labels;
 mod lengths;
 mod tables;
+mod templates;
 mod values;
 
 pub use decode::{decode_function, instructions};
 pub use escape::keeps_address;
 pub use tables::JumpTable;
+pub(crate) use templates::template_len;
 
 use crate::image::{Access, Image, Referent};
 use rayon::prelude::*;

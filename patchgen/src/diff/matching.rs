@@ -196,15 +196,20 @@ impl Matching {
     /// Matches functions of Rust whose whole names, hashes included, are the same and hold no numbers of closures: the
     /// hash stands for all types of a generic function's instance.
     fn match_whole_names(&mut self, pair: &Pair<'_, '_>) {
-        let whole = |image: &Image<'_>| -> HashMap<String, u32> {
-            let names = image.functions.iter().map(|function| function.name.as_str());
-            let names = sole_names(names).into_iter().filter(|(name, _)| is_rust(name) && !is_numbered(name));
-            names.map(|(name, index)| (name.to_owned(), index)).collect()
-        };
-        let (olds, news) = (whole(&pair.old.image), whole(&pair.new.image));
-        for (name, old) in olds {
+        let (old, new) = (&pair.old.image, &pair.new.image);
+        let names =
+            |image: &Image<'_>| whole_names(image.functions.iter().map(|function| function.name.as_str()));
+        let news = names(new);
+        for (name, old) in names(old) {
             if let Some(new) = news.get(&name) {
                 self.pair_functions(FunctionId(old), FunctionId(*new));
+            }
+        }
+        let names = |image: &Image<'_>| whole_names(image.objects.iter().map(|object| object.name.as_str()));
+        let news = names(new);
+        for (name, old) in names(old) {
+            if let Some(new) = news.get(&name) {
+                self.pair_objects(ObjectId(old), ObjectId(*new));
             }
         }
     }
@@ -263,9 +268,12 @@ impl Matching {
                 let Some(new) = left_new.iter().copied().find(|new| fits(old, *new)) else { continue };
                 let by_number =
                     (step == 2 || uncertain) && family(name_old(olds[old])) != *name_old(olds[old]);
-                let sole = left_new.iter().filter(|new| fits(old, **new)).count() == 1
-                    && left_old.iter().filter(|old| fits(**old, new)).count() == 1
-                    && (!by_number || (left_old.len() == 1 && left_new.len() == 1));
+                // Bodies that are the same but for names of one path are as good as each other.
+                let alike = step < 2 && !uncertain && is_rust(name_old(olds[old]));
+                let sole = alike
+                    || left_new.iter().filter(|new| fits(old, **new)).count() == 1
+                        && left_old.iter().filter(|old| fits(**old, new)).count() == 1
+                        && (!by_number || (left_old.len() == 1 && left_new.len() == 1));
                 found.push((olds[old], news[new], sole));
                 left_old.retain(|left| *left != old);
                 left_new.retain(|left| *left != new);
@@ -331,7 +339,9 @@ impl Matching {
     fn match_objects(&mut self, pair: &Pair<'_, '_>) {
         let groups = groups(&self.old_object_keys, &self.new_object_keys);
         let mut open: Vec<(Vec<u32>, Vec<u32>)> = Vec::new();
-        for (olds, news) in groups.into_values() {
+        for (mut olds, mut news) in groups.into_values() {
+            olds.retain(|old| self.new_object(ObjectId(*old)).is_none());
+            news.retain(|new| self.old_object(ObjectId(*new)).is_none());
             match (olds.as_slice(), news.as_slice()) {
                 ([old], [new]) => self.pair_objects(ObjectId(*old), ObjectId(*new)),
                 ([], _) | (_, []) => {}
@@ -502,6 +512,12 @@ fn distinct(ids: &[ObjectId], keys: &[Key]) -> bool {
     let objects: BTreeSet<_> = ids.iter().collect();
     let keys: BTreeSet<_> = ids.iter().map(|id| keys[id.0 as usize]).collect();
     objects.len() == keys.len()
+}
+
+/// The names of Rust that only one item has and that hold no numbers of closures, with the item's number.
+fn whole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<String, u32> {
+    let names = sole_names(names).into_iter().filter(|(name, _)| is_rust(name) && !is_numbered(name));
+    names.map(|(name, index)| (name.to_owned(), index)).collect()
 }
 
 /// The names that only one item has, with its number.

@@ -6,8 +6,9 @@
 //! to where both builds tell that the constant ends.
 
 use super::same::{Sameness, Trail};
+use crate::code::template_len;
 use crate::code::{Program, Use};
-use crate::image::{Extent, FunctionId, LOCATION_SIZE};
+use crate::image::{Extent, FunctionId};
 
 /// Bytes up to which a constant is followed if nothing tells its end.
 const MAX_FOLLOWED: u64 = 4096;
@@ -20,7 +21,7 @@ impl Sameness<'_, '_, '_> {
     pub(super) fn pieces(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> Result<(), String> {
         let (old_program, new_program) = (self.pair.old, self.pair.new);
         if let (Some(a), Some(b)) = (old_program.image.location_at(old), new_program.image.location_at(new)) {
-            return if a.file == b.file {
+            return if a.names == b.names {
                 Ok(())
             } else {
                 Err("a place in the source is in another file".to_owned())
@@ -43,7 +44,11 @@ impl Sameness<'_, '_, '_> {
             let (a_end, b_end) = (old + done, new + done);
             let told = old_program.ends(old, done) && new_program.ends(new, done);
             // Who only looks for candidates is content with the first piece.
-            if told || self.by_key || self.matching.constants.are_apart(a_end, b_end) {
+            if told
+                || self.by_key
+                || self.matching.constants.are_apart(a_end, b_end)
+                || (old_program.is_described(a_end) && new_program.is_described(b_end))
+            {
                 return Ok(());
             }
         }
@@ -78,6 +83,13 @@ impl Sameness<'_, '_, '_> {
     }
 }
 
+/// True if `told`, a number beside the address `start`, is the length of `len` bytes: in bytes, in elements of 2, 4, 8 or
+/// 16 bytes, or as `core::fmt::Arguments` keeps that of a text, twice and one more.
+fn is_length(told: u64, start: u64, len: u64) -> bool {
+    let elements = |size: u64| start.is_multiple_of(size.min(8)) && told.checked_mul(size) == Some(len);
+    told == len || told == len * 2 + 1 || (told > 1 && [2, 4, 8, 16].into_iter().any(elements))
+}
+
 impl Program<'_> {
     /// The end of the piece of constant data that holds `address`.
     pub(super) fn piece_end(&self, address: u64) -> Option<u64> {
@@ -95,7 +107,8 @@ impl Program<'_> {
             || self.image.object_at(end).is_some_and(|(_, offset)| offset == 0)
             || self.is_table(end)
             || self.image.location_at(end).is_some()
-            || (len == LOCATION_SIZE && self.image.location_at(start).is_some())
+            || self.image.location_at(start).is_some_and(|location| location.size() == len)
+            || self.template_at(start) == Some(len)
         {
             return true;
         }
@@ -103,7 +116,7 @@ impl Program<'_> {
             return true;
         }
         self.lengths(start).any(|told| {
-            told == len
+            is_length(told, start, len)
                 || (told < len
                     && len - told < MAX_PADDING
                     && self
@@ -111,6 +124,34 @@ impl Program<'_> {
                         .bytes(start + told..end)
                         .is_some_and(|rest| rest.iter().all(|byte| *byte == 0)))
         }) || self.is_vtable(start, len)
+    }
+
+    /// The length of the formatting template at `start`, if all of it reads as one.
+    fn template_at(&self, start: u64) -> Option<u64> {
+        let section = self.image.section_at(start)?;
+        let bytes = section.data.get((start - section.range.start) as usize..)?;
+        template_len(bytes).map(|len| len as u64)
+    }
+
+    /// True if what begins at `start` describes itself as one constant: a formatting template, or a text of which the
+    /// length is told.
+    fn is_described(&self, start: u64) -> bool {
+        let is_whole = |len: u64| {
+            let mut end = start;
+            while end < start + len {
+                match self.piece_end(end) {
+                    Some(next) => end = next,
+                    None => return true,
+                }
+            }
+            end == start + len
+        };
+        let is_text = |len: &u64| {
+            let text = self.image.bytes(start..start + len);
+            text.is_some_and(|text| std::str::from_utf8(text).is_ok_and(|text| !text.contains('\0')))
+        };
+        self.template_at(start).is_some_and(is_whole)
+            || self.lengths(start).filter(is_text).any(|len| len > 1 && is_whole(len))
     }
 
     /// True if a constant is known to begin at `start`: it looks like one, what is before it ends there, or somebody

@@ -1,51 +1,69 @@
-//! Places in the source of which a Rust program tells when it panics.
+//! Places in the source of which a Rust program tells when it panics or logs.
 
 use super::{Image, Pointer};
 
-/// `core::panic::Location` as constants hold it: the file's name as pointer and length, line and column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A place in the source as constants hold it: names as pointer and length, the last one that of the file, then line
+/// and column. `core::panic::Location` has one name; what the macros of the crate log make has three, and no column.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
-    /// The file's name.
-    pub file: &'a [u8],
+    /// The names; the last one is the file's.
+    pub names: Vec<&'a [u8]>,
     /// Line, from 1.
     pub line: u32,
-    /// Column, from 1.
+    /// Column, from 1; 0 if there is none.
     pub column: u32,
 }
 
-/// Size of a location in bytes.
-pub const LOCATION_SIZE: u64 = 24;
+impl Location<'_> {
+    /// Size in bytes: two words for each name, one for the numbers.
+    pub fn size(&self) -> u64 {
+        self.names.len() as u64 * 16 + 8
+    }
+}
 
-/// Longest name of a file, line and column that are believed.
-const MAX_FILE: u64 = 4096;
+/// Longest name, largest line and column that are believed.
+const MAX_NAME: u64 = 4096;
 const MAX_LINE: u32 = 1 << 20;
 const MAX_COLUMN: u32 = 1 << 16;
 
 impl<'a> Image<'a> {
-    /// The location at `address` in constant data, told by its shape: a pointer to a text of the length that follows
-    /// and ends in `.rs`, and two small numbers.
+    /// The place in the source at `address` in constant data, told by its shape: pointers to texts of the lengths that
+    /// follow them, of which the last one ends in `.rs`, and two small numbers.
     pub fn location_at(&self, address: u64) -> Option<Location<'a>> {
         if !address.is_multiple_of(8) || !self.is_rust {
             return None;
         }
-        let bytes = self.bytes(address..address.checked_add(LOCATION_SIZE)?)?;
+        let first = self.name_at(address)?;
+        let (line, column) = self.line_and_column(address + 16)?;
+        if first.ends_with(b".rs") && line > 0 && column > 0 {
+            return Some(Location { names: vec![first], line, column });
+        }
+        let names = vec![first, self.name_at(address + 16)?, self.name_at(address + 32)?];
+        let (line, column) = self.line_and_column(address + 48)?;
+        (names[2].ends_with(b".rs") && line > 0 && column == 0).then_some(Location { names, line, column })
+    }
+
+    /// The text to which a pointer and a length at `address` lead.
+    fn name_at(&self, address: u64) -> Option<&'a [u8]> {
+        let bytes = self.bytes(address..address.checked_add(16)?)?;
         let word = |at: usize| bytes[at..at + 8].try_into().ok().map(u64::from_le_bytes);
-        let half = |at: usize| bytes[at..at + 4].try_into().ok().map(u32::from_le_bytes);
-        let file = match self.linkage.pointer_at(address) {
-            Some(Pointer::Address(file)) => *file,
+        let start = match self.linkage.pointer_at(address) {
+            Some(Pointer::Address(start)) => *start,
             Some(_) => return None,
             None if self.kept_in(address..address + 1).is_empty() => return None,
             None => word(0)?,
         };
-        let (len, line, column) = (word(8)?, half(16)?, half(20)?);
-        if !(4..=MAX_FILE).contains(&len)
-            || !(1..=MAX_LINE).contains(&line)
-            || !(1..=MAX_COLUMN).contains(&column)
-        {
-            return None;
-        }
-        let file = self.bytes(file..file.checked_add(len)?)?;
-        let is_text = file.iter().all(|byte| *byte >= 0x20);
-        (is_text && file.ends_with(b".rs")).then_some(Location { file, line, column })
+        let len = word(8).filter(|len| (1..=MAX_NAME).contains(len))?;
+        let text = self.bytes(start..start.checked_add(len)?)?;
+        text.iter().all(|byte| *byte >= 0x20).then_some(text)
+    }
+
+    /// A line and a column; any two numbers if they are none.
+    fn line_and_column(&self, address: u64) -> Option<(u32, u32)> {
+        let bytes = self.bytes(address..address.checked_add(8)?)?;
+        let half = |at: usize| bytes[at..at + 4].try_into().ok().map(u32::from_le_bytes);
+        let (line, column) = (half(0)?, half(4)?);
+        let believed = (1..=MAX_LINE).contains(&line) && column <= MAX_COLUMN;
+        Some(if believed { (line, column) } else { (0, u32::MAX) })
     }
 }

@@ -18,7 +18,7 @@ pub use frames::{Frame, Frames};
 pub use linkage::{Linkage, Pointer, Slot};
 pub(crate) use load::read_file;
 pub use load::{ImageFile, load};
-pub use locations::{LOCATION_SIZE, Location};
+pub use locations::Location;
 pub use lsda::{Action, CallSite, Lsda, ViaAddress, read_lsda};
 pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
