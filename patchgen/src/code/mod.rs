@@ -170,7 +170,8 @@ impl<'a> Program<'a> {
             _ => None,
         });
         let objects = image.objects.iter().flat_map(|object| [object.range.start, object.range.end]);
-        let mut boundaries: Vec<u64> = references.chain(pointers).chain(objects).collect();
+        let unnamed = image.unnamed.iter().flat_map(|range| [range.start, range.end]);
+        let mut boundaries: Vec<u64> = references.chain(pointers).chain(objects).chain(unnamed).collect();
         boundaries.par_sort_unstable();
         boundaries.dedup();
         let (taken, lengths) = if image.is_rust { lengths_in(&image, &code) } else { Default::default() };
@@ -311,7 +312,8 @@ fn lengths_in(image: &Image<'_>, code: &[Code]) -> (Vec<u64>, Vec<(u64, u64)>) {
     taken.par_sort_unstable();
     taken.dedup();
     let in_code = code.iter().flat_map(|code| code.lengths.iter().copied());
-    let mut lengths: Vec<(u64, u64)> = in_code.chain(lengths::in_data(image)).collect();
+    let in_symbols = image.unnamed.iter().map(|range| (range.start, range.end - range.start));
+    let mut lengths: Vec<(u64, u64)> = in_code.chain(lengths::in_data(image)).chain(in_symbols).collect();
     lengths.par_sort_unstable();
     lengths.dedup();
     (taken, lengths)

@@ -83,11 +83,18 @@ impl Sameness<'_, '_, '_> {
     }
 }
 
-/// True if `told`, a number beside the address `start`, is the length of `len` bytes: in bytes, in elements of 2, 4, 8 or
-/// 16 bytes, or as `core::fmt::Arguments` keeps that of a text, twice and one more.
-fn is_length(told: u64, start: u64, len: u64) -> bool {
-    let elements = |size: u64| start.is_multiple_of(size.min(8)) && told.checked_mul(size) == Some(len);
-    told == len || told == len * 2 + 1 || (told > 1 && [2, 4, 8, 16].into_iter().any(elements))
+/// The lengths in bytes that `told`, a number beside an address, may mean for a text: itself, or as
+/// `core::fmt::Arguments` keeps it, twice and one more.
+fn text_lengths(told: u64) -> impl Iterator<Item = u64> {
+    [told, if told % 2 == 1 { told / 2 } else { 0 }].into_iter().filter(|len| *len > 0)
+}
+
+/// The lengths in bytes that `told`, a number beside the address `start`, may mean: that of a text, or a number of
+/// elements of 2, 4, 8 or 16 bytes.
+fn lengths_of(told: u64, start: u64) -> impl Iterator<Item = u64> {
+    let elements =
+        [2, 4, 8, 16].into_iter().filter(move |size| told > 1 && start.is_multiple_of(8.min(*size)));
+    text_lengths(told).chain(elements.map(move |size| told * size))
 }
 
 impl Program<'_> {
@@ -115,15 +122,14 @@ impl Program<'_> {
         if matches!(self.constant(start), Some((Extent::Text(text), _)) if text == len) {
             return true;
         }
-        self.lengths(start).any(|told| {
-            is_length(told, start, len)
-                || (told < len
-                    && len - told < MAX_PADDING
-                    && self
-                        .image
-                        .bytes(start + told..end)
-                        .is_some_and(|rest| rest.iter().all(|byte| *byte == 0)))
-        }) || self.is_vtable(start, len)
+        let ends_with_zeros = |told: u64| {
+            let rest = self.image.bytes(start + told..end);
+            rest.is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+        };
+        self.lengths(start)
+            .flat_map(|told| lengths_of(told, start))
+            .any(|told| told == len || (told < len && len - told < MAX_PADDING && ends_with_zeros(told)))
+            || self.is_vtable(start, len)
     }
 
     /// The length of the formatting template at `start`, if all of it reads as one.
@@ -144,14 +150,14 @@ impl Program<'_> {
                     None => return true,
                 }
             }
-            end == start + len
+            end == start + len || self.ends(start, end - start)
         };
         let is_text = |len: &u64| {
             let text = self.image.bytes(start..start + len);
             text.is_some_and(|text| std::str::from_utf8(text).is_ok_and(|text| !text.contains('\0')))
         };
         self.template_at(start).is_some_and(is_whole)
-            || self.lengths(start).filter(is_text).any(|len| len > 1 && is_whole(len))
+            || self.lengths(start).flat_map(text_lengths).filter(is_text).any(|len| len > 1 && is_whole(len))
     }
 
     /// True if a constant is known to begin at `start`: it looks like one, what is before it ends there, or somebody

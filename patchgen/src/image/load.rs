@@ -185,6 +185,7 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
         needed: needed(&elf).map_err(damaged)?,
         tls,
         tls_is_fixed,
+        unnamed: symbols.unnamed,
         is_rust,
         object_reach,
         object_ends,

@@ -67,6 +67,8 @@ pub struct Image<'a> {
     pub tls: Vec<TlsObject>,
     /// True for executables, whose thread-local storage lies at a fixed distance from the thread pointer.
     pub tls_is_fixed: bool,
+    /// Constants without a name in the source of which the symbol table tells the extent.
+    pub unnamed: Vec<Range<u64>>,
     /// True if some of its functions are Rust's.
     pub is_rust: bool,
     /// End of the furthest-reaching object up to each index, so that enclosing objects are found quickly.

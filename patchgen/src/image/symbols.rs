@@ -13,6 +13,13 @@ pub(super) struct Symbols {
     pub(super) functions: Vec<Function>,
     pub(super) objects: Vec<Object>,
     pub(super) labels: Vec<u64>,
+    /// Constants with names that the compiler made up.
+    pub(super) unnamed: Vec<Range<u64>>,
+}
+
+/// True for what has no name in the source and got one when it was made visible to other units (LLVM, "NameAnonGlobals").
+fn is_made_up(name: &str) -> bool {
+    name.starts_with("anon.") && name.contains(".llvm.")
 }
 
 /// A symbol as far as this module needs it.
@@ -73,6 +80,7 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
     };
     let mut code: Vec<Raw<'_>> = Vec::new();
     let mut objects = Vec::new();
+    let mut unnamed = Vec::new();
     for raw in raw_symbols(elf)? {
         if raw.kind == elf::STT_TLS {
             continue;
@@ -86,7 +94,9 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
         let Some(section) = section.or_else(|| end_section(sections, raw.address)) else { continue };
         // `--emit-relocs` keeps labels (`.L`) in the symbol table; what they name has no name.
         let data = [elf::STT_OBJECT, elf::STT_NOTYPE, elf::STT_COMMON].contains(&raw.kind);
-        if data && !raw.name.starts_with(".L") {
+        if data && is_made_up(raw.name) {
+            unnamed.push(raw.address..raw.address.saturating_add(raw.size));
+        } else if data && !raw.name.starts_with(".L") {
             // The start files' handle of the image is one pointer, of which assembly does not tell the size.
             let size = if raw.size == 0 && raw.name == "__dso_handle" { 8 } else { raw.size };
             let end = raw.address.saturating_add(size).min(sections[section].range.end);
@@ -110,7 +120,7 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
     let (mut functions, labels) = functions(code, sections);
     functions.extend(unnamed_code(&functions, sections));
     functions.sort_by_key(Function::address);
-    Ok(Symbols { functions, objects, labels })
+    Ok(Symbols { functions, objects, labels, unnamed })
 }
 
 /// Data of assembly without a size reaches to the next symbol, or to its section's end.
