@@ -6,6 +6,7 @@ CARGO ?= cargo
 # Everything is built from Cargo.lock; the network is only needed the first time.
 CARGO_FLAGS ?= --locked
 SAMPLE := $(abspath $(BUILD))/minivmm
+SAMPLE_RS := $(abspath $(BUILD))/minivmm-rs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build samples demo test unit e2e test-qemu test-fixes matrix bench bench-gen bench-stop lint fmt install clean
@@ -19,11 +20,13 @@ setup: ## Install the Debian packages that builds and tests need (as root; nothi
 build: setup ## Build patchgen and tardigrade into target/release
 	$(CARGO) build $(CARGO_FLAGS) --release -p patchgen -p loader
 
-samples: setup ## Build the sample VMM in its versions
+samples: setup ## Build the two sample VMMs, in C and in Rust, in their versions
 	$(MAKE) --no-print-directory -C samples/minivmm BUILD=$(SAMPLE)
+	$(MAKE) --no-print-directory -C samples/minivmm-rs BUILD=$(SAMPLE_RS) CARGO=$(CARGO)
 
-demo: build samples ## Patch the sample VMM under its running guest, and take the patch back
-	python3 samples/minivmm/demo.py $(BIN) $(SAMPLE)
+demo: build samples ## Patch both sample VMMs under their running guests, and take the patches back
+	python3 samples/minivmm/demo.py $(BIN) $(SAMPLE) minivmm
+	python3 samples/minivmm/demo.py $(BIN) $(SAMPLE_RS) minivmm-rs
 
 test: unit e2e ## All fast tests
 
@@ -32,7 +35,7 @@ unit: build ## Unit and golden tests
 	INSTA_UPDATE=no $(CARGO) test $(CARGO_FLAGS) -q -p patchgen --tests
 
 e2e: build samples ## Tests on live processes and guests
-	TARDIGRADE_BIN=$(abspath $(BIN)) MINIVMM=$(SAMPLE) INSTA_UPDATE=no \
+	TARDIGRADE_BIN=$(abspath $(BIN)) MINIVMM=$(SAMPLE) MINIVMM_RS=$(SAMPLE_RS) INSTA_UPDATE=no \
 		$(CARGO) test $(CARGO_FLAGS) -q -p loader -p tardigrade-tests
 
 test-qemu: build ## Patch a real QEMU with real fixes (builds QEMU the first time, 10 to 15 minutes)
@@ -55,9 +58,12 @@ bench-gen: build ## Time of patchgen beside objdump (PAIR="OLD NEW"; default: th
 lint: setup ## Formatting and lints
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -q -- -D warnings
+	cd samples/minivmm-rs && $(CARGO) fmt -- --check
+	cd samples/minivmm-rs && $(CARGO) clippy $(CARGO_FLAGS) --target-dir $(SAMPLE_RS)/target --all-targets -q -- -D warnings
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all
+	cd samples/minivmm-rs && $(CARGO) fmt
 
 PREFIX ?= /usr/local
 install: build ## Install both programs (DESTDIR, PREFIX)

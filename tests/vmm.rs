@@ -1,4 +1,4 @@
-//! The sample VMM with a running guest.
+//! The sample VMMs, in C and in Rust, with a running guest.
 
 use crate::live::wait_until;
 use crate::tool::{Ran, patchgen};
@@ -14,12 +14,21 @@ const GUEST_CHECKS: &[&str] = &["blk_errors", "disk_mismatch", "timer_backwards"
 
 /// The sample VMM's executable of a version, such as "v1".
 pub fn minivmm(version: &str) -> PathBuf {
-    let folder = std::env::var_os("MINIVMM")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/minivmm"), PathBuf::from);
-    let program = folder.join(version).join("minivmm");
+    sample("MINIVMM", "minivmm", version)
+}
+
+/// The Rust sample VMM's executable of a version.
+pub fn minivmm_rs(version: &str) -> PathBuf {
+    sample("MINIVMM_RS", "minivmm-rs", version)
+}
+
+fn sample(variable: &str, name: &str, version: &str) -> PathBuf {
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../build");
+    let folder = std::env::var_os(variable).map_or_else(|| build.join(name), PathBuf::from);
+    let program = folder.join(version).join(name);
     assert!(
         program.exists(),
-        "{} does not exist: run `make samples`, or set MINIVMM to the directory of v1, v2 and v3",
+        "{} does not exist: run `make samples`, or set {variable} to the directory of v1, v2 and v3",
         program.display()
     );
     program
@@ -44,20 +53,26 @@ impl Vmm {
     /// Starts the sample VMM with a disk, more options, and a guest. Says on standard error how the guest runs.
     #[track_caller]
     pub fn start(version: &str, more: &[&str]) -> Self {
+        Vmm::of(&minivmm(version), more)
+    }
+
+    /// The same for any program with the options of the sample VMM.
+    #[track_caller]
+    pub fn of(program: &Path, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let disk = std::fs::File::create(folder.path().join("disk.img"));
         disk.and_then(|disk| disk.set_len(1 << 20)).expect("a disk image");
-        let mut command = Command::new(minivmm(version));
+        let mut command = Command::new(program);
         for (option, file) in [("--disk", "disk.img"), ("--serial", "serial.log"), ("--control", "control")] {
             command.arg(option).arg(folder.path().join(file));
         }
-        let mut child = command.args(more).stderr(Stdio::piped()).spawn().expect("minivmm starts");
+        let mut child = command.args(more).stderr(Stdio::piped()).spawn().expect("the VMM starts");
         let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut message = String::new();
         while !message.contains("ready") {
             message.clear();
             let len = messages.read_line(&mut message).expect("messages are text");
-            assert!(len > 0, "minivmm ended before it was ready");
+            assert!(len > 0, "the VMM ended before it was ready");
             eprint!("{message}");
         }
         // Whatever it says later is for whoever looks at the test's output.
@@ -79,10 +94,10 @@ impl Vmm {
     }
 
     fn ask(&self, command: &str) -> String {
-        let mut client = UnixStream::connect(self.folder.path().join("control")).expect("minivmm is alive");
-        writeln!(client, "{command}").expect("minivmm reads its commands");
+        let mut client = UnixStream::connect(self.folder.path().join("control")).expect("the VMM is alive");
+        writeln!(client, "{command}").expect("the VMM reads its commands");
         let mut line = String::new();
-        BufReader::new(client).read_line(&mut line).expect("minivmm answers");
+        BufReader::new(client).read_line(&mut line).expect("the VMM answers");
         line
     }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The main job on the sample VMM: a running guest, a bug, a hot patch, the bug gone, and back again.
+"""The main job on a sample VMM: a running guest, a bug, a hot patch, the bug gone, and back again.
 
-usage: demo.py BIN_DIR BUILD_DIR     directories of patchgen and tardigrade, and of v1, v2, v3
+usage: demo.py BIN_DIR BUILD_DIR [PROGRAM]     directories of patchgen and tardigrade, and of v1, v2, v3, each with
+                                               PROGRAM in it: minivmm (the default) or minivmm-rs
 """
 
 import json
@@ -11,6 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
+
+
+# The type whose layout v3 changes.
+CHANGED_TYPE = {"minivmm": "struct block_device", "minivmm-rs": "minivmm_rs::devices::block::BlockDevice"}
 
 
 def say(text):
@@ -28,7 +33,7 @@ def run(arguments, expect=0):
 
 
 class Vmm:
-    """A running minivmm."""
+    """A running sample VMM."""
 
     def __init__(self, binary, folder):
         self.serial = os.path.join(folder, "serial.log")
@@ -42,7 +47,16 @@ class Vmm:
             print(line.rstrip())
             if "ready" in line:
                 return
-        sys.exit("demo: minivmm did not start")
+        sys.exit("demo: the VMM did not start")
+
+    def show_threads(self):
+        """Which threads there are, and which of them a seccomp filter confines."""
+        shown = []
+        for tid in sorted(os.listdir(f"/proc/{self.process.pid}/task"), key=int):
+            with open(f"/proc/{self.process.pid}/task/{tid}/status") as file:
+                fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+            shown.append(fields["Name"] + (" (seccomp)" if fields["Seccomp"] == "2" else ""))
+        print("  threads: " + ", ".join(shown), flush=True)
 
     def ask(self, command):
         with socket.socket(socket.AF_UNIX) as client:
@@ -93,9 +107,9 @@ def refused(before, now):
 
 
 def main():
-    bin_dir, build = sys.argv[1:3]
+    bin_dir, build, program = (sys.argv + ["minivmm"])[1:4]
     patchgen, tardigrade = (os.path.join(bin_dir, name) for name in ("patchgen", "tardigrade"))
-    v1, v2, v3 = (os.path.join(build, version, "minivmm") for version in ("v1", "v2", "v3"))
+    v1, v2, v3 = (os.path.join(build, version, program) for version in ("v1", "v2", "v3"))
     with tempfile.TemporaryDirectory(prefix="tardigrade-demo-") as folder:
         say("1. The build pipeline: two builds become a patch")
         fix = os.path.join(folder, "fix.tgp")
@@ -105,6 +119,7 @@ def main():
         vmm = Vmm(v1, folder)
         try:
             vmm.watch(leaked, "leaked")
+            vmm.show_threads()
             pid = str(vmm.process.pid)
 
             say("3. The host operator applies the patch to the running process")
@@ -131,7 +146,9 @@ def main():
                 vmm.process.wait(10)
 
         say("6. A build that changes a live structure is refused, with reasons")
-        run([patchgen, "diff", v1, v3, "-o", os.path.join(folder, "v3.tgp")], expect=4)
+        refusal = run([patchgen, "diff", v1, v3, "-o", os.path.join(folder, "v3.tgp")], expect=4)
+        if not all(name in refusal for name in ("type-layout", CHANGED_TYPE[program], "config_refused")):
+            sys.exit("demo: the refusal does not name the type and its new member")
         say("Done")
 
 
