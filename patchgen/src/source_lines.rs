@@ -3,6 +3,7 @@
 use crate::diff::{LineNumbers, Units};
 use crate::dwarf::DebugInfo;
 use crate::image::Function;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines that a statement may stretch over: `__LINE__` in a macro's argument is the line where the call ends or
 /// begins, not always that of the instruction.
@@ -37,6 +38,14 @@ impl LineNumbers for SourceLines<'_, '_> {
 }
 
 impl Units for SourceLines<'_, '_> {
+    fn old_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>> {
+        self.old.thread_locals().unwrap_or_default()
+    }
+
+    fn new_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>> {
+        self.new.thread_locals().unwrap_or_default()
+    }
+
     fn old_unit(&self, address: u64) -> Option<String> {
         unit_of(self.old, address)
     }

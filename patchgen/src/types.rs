@@ -119,7 +119,9 @@ pub fn used_data(program: &Program<'_>, functions: impl Iterator<Item = Function
         for reference in &code.references {
             found.extend(used_at(image, function, &reference.referent));
         }
-        if code.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::ThreadLocal { .. })) {
+        let uses = &code.thread_locals;
+        let unknown = code.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::ThreadLocal { .. }));
+        if unknown || uses.uncertain.is_some() || !uses.fields.is_empty() {
             found.insert(thread_locals(image, function));
         }
     }
@@ -173,7 +175,7 @@ fn thread_locals(image: &Image<'_>, function: u64) -> UsedData {
     UsedData {
         function,
         text: "thread-local storage".to_owned(),
-        names: image.tls.iter().flat_map(|variable| names_of(&variable.name)).collect(),
+        names: image.tls.variables.iter().flat_map(|variable| names_of(&variable.name)).collect(),
         range: None,
         writable: false,
     }

@@ -3,8 +3,8 @@
 use crate::code::Program;
 use crate::constants;
 use crate::diff::{
-    DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions, data_pointers,
-    is_constant,
+    self, DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions,
+    data_pointers, is_constant,
 };
 use crate::dwarf::{DebugInfo, DebugSections};
 use crate::emit::{Change, Emission, Input, emit};
@@ -292,15 +292,10 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         }
     }
 
-    /// Threads that run have their copy of the initial thread-local values.
+    /// Threads that run have their copy of the initial thread-local values, and those to come get the target's.
     fn refuse_thread_locals(&mut self) {
-        let initial = |program: &Program<'_>| -> Vec<u8> {
-            let section = program.image.sections.iter().find(|section| section.name == ".tdata");
-            section.map(|section| section.data.to_vec()).unwrap_or_default()
-        };
-        if initial(self.pair.old) != initial(self.pair.new) {
-            let detail = "initial values of thread-local variables are not the same";
-            self.refusals.push(Refusal::new(RefusalKind::ThreadLocal, ".tdata", detail));
+        for (subject, detail) in diff::changed_thread_locals(self.pair, self.matching) {
+            self.refusals.push(Refusal::new(RefusalKind::ThreadLocal, subject, detail));
         }
     }
 

@@ -1,5 +1,4 @@
 // changed: f
-// refused: thread-local
 /* A new thread-local variable that nothing in the changed code uses moves the others. */
 #include "case.h"
 

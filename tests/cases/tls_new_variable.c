@@ -1,5 +1,5 @@
 // changed: f
-// refused: thread-local
+// refused: thread-local calls
 /* A new thread-local variable has no place in threads that run. */
 #include "case.h"
 

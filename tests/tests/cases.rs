@@ -190,14 +190,28 @@ cases! {
     templates
     thread_local
     tls_descriptors
+    tls_descriptors_moved
     tls_executable
     tls_general_dynamic
+    tls_general_dynamic_moved
     tls_initial_exec
+    tls_initial_exec_moved
+    tls_initial_pointer
+    tls_initial_value
     tls_library_moved
     tls_library_new
+    tls_local_dynamic_moved
+    tls_local_dynamic_relocations
     tls_moved
+    tls_moved_fixed
+    tls_moved_local_dynamic
+    tls_moved_relaxed
+    tls_moved_relaxed_relocations
+    tls_moved_threads
     tls_new_variable
     tls_of_library
+    tls_resized
+    tls_static_locals
     tls_threads
     unchanged
     unchanged_library

@@ -57,12 +57,10 @@ fn slots_of_a_library_lead_to_the_same_variable() {
         let old = patchgen::image::ImageFile::read(&built.old, None).expect("readable");
         let old = patchgen::image::load(&old).expect("readable");
         let offset_at = |slot: u64| old.bytes(slot + 8..slot + 16).map(<[u8]>::to_vec);
-        let wanted = old.tls.iter().find(|variable| variable.name == name).expect("the variable");
-        // Offsets of libraries count from the end of the segment, see `TlsObject`; both variables are all there is.
-        let from_start = (wanted.offset + 8) as u64;
+        let wanted = old.tls.variables.iter().find(|variable| variable.name == name).expect("the variable");
         assert_eq!(
             slot.and_then(offset_at),
-            Some(from_start.to_le_bytes().to_vec()),
+            Some(wanted.offset.to_le_bytes().to_vec()),
             "the slot of {name} is that of another variable:\n{}",
             diff.verdict
         );

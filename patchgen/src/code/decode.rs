@@ -2,6 +2,7 @@
 
 use super::labels::{self, Labels};
 use super::tables::{self, TableHint};
+use super::thread_locals::{self, Relaxed};
 use super::{Code, Form, Obstacle, Reference, Use};
 use crate::image::{Access, Function, Image, Referent};
 use iced_x86::{
@@ -28,6 +29,10 @@ struct Walk<'i, 'a> {
     inner_fields: HashSet<u64>,
     /// 64-bit numbers that are loaded.
     wide_numbers: Vec<u64>,
+    /// Thread-local accesses that the linker made simpler.
+    relaxed: Relaxed,
+    /// Some operand is relative to the thread pointer.
+    thread_pointer: bool,
 }
 
 /// Finds everything in `function` that depends on addresses. `starts` is scratch space.
@@ -41,6 +46,8 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
         info: InstructionInfoFactory::new(),
         inner_fields: HashSet::new(),
         wide_numbers: Vec::new(),
+        relaxed: Relaxed::of(image, function),
+        thread_pointer: false,
     };
     for (part, range) in function.parts.iter().enumerate() {
         let mut decoder = instructions(image, range.clone());
@@ -62,7 +69,7 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
     for reference in &mut walk.out.references {
         reference.referent = image.resolve(reference.target, reference.base);
     }
-    let Walk { mut out, hint, .. } = walk;
+    let Walk { mut out, hint, relaxed, thread_pointer, .. } = walk;
     tables::find(image, function, &mut out, &hint, starts);
     for table in &out.tables {
         out.branch_targets.extend(table.entries.iter().copied());
@@ -80,6 +87,7 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
     if image.is_rust {
         out.lengths = super::lengths::in_code(image, function, &out);
     }
+    out.thread_locals = thread_locals::find(image, function, &out, &relaxed, thread_pointer);
     out
 }
 
@@ -154,16 +162,12 @@ impl Walk<'_, '_> {
                 base: None,
                 referent: Referent::Outside { address: instruction.ip_rel_memory_address() },
             });
-        } else if instruction.segment_prefix() == Register::FS || instruction.memory_segment() == Register::FS
-        {
-            // 0x28 is the stack protector's canary (psABI tcbhead), the same for every program.
-            let displacement = instruction.memory_displacement64();
+        } else if thread_locals::is_relative(instruction) {
+            self.thread_pointer = true;
+            // Libraries take offsets from GOT slots; only the thread pointer itself is a plain access there.
             let direct =
                 instruction.memory_base() == Register::None && instruction.memory_index() == Register::None;
-            let canary = direct && displacement == 0x28;
-            // Libraries take offsets from GOT slots; only the thread pointer itself is a plain access there.
-            let from_slot = !self.image.tls_is_fixed && (!direct || displacement == 0);
-            if !canary && !from_slot {
+            if !self.image.tls_is_fixed && direct && instruction.memory_displacement64() != 0 {
                 self.out.obstacles.push(Obstacle::ThreadLocal { address: instruction.ip() });
             }
         }
@@ -249,7 +253,8 @@ impl Walk<'_, '_> {
             let Some((value, at, size)) = field.filter(|(_, _, size)| *size >= 4) else { continue };
             let address = instruction.ip() + at as u64;
             let is_address = if self.image.kept_relocations.is_some() {
-                self.image.kept_in(address..address + 1).iter().any(|kept| !is_thread_local(kept.kind))
+                let mut kept = self.image.kept_in(address..address + 1).iter();
+                kept.any(|kept| !is_thread_local(kept.kind) && !self.relaxed.is_gone(address))
             } else {
                 self.image.section_at(value).is_some()
             };
@@ -321,8 +326,10 @@ impl Walk<'_, '_> {
             for relocation in self.image.kept_in(range.clone()) {
                 let Some(reference) = by_field.get_mut(&relocation.address) else {
                     let inner = self.inner_fields.contains(&relocation.address);
-                    if !inner && !is_thread_local(relocation.kind) && relocation.kind != elf::R_X86_64_NONE.0
-                    {
+                    let accounted = is_thread_local(relocation.kind)
+                        || self.relaxed.is_gone(relocation.address)
+                        || relocation.kind == elf::R_X86_64_NONE.0;
+                    if !inner && !accounted {
                         self.out.obstacles.push(Obstacle::Relocation { address: relocation.address });
                     }
                     continue;
@@ -348,13 +355,15 @@ fn immediate_operand(instruction: &Instruction) -> Option<u64> {
     (0..instruction.op_count()).find(wide).map(|operand| instruction.immediate(operand))
 }
 
-/// Relocations of thread-local storage: what they relocate is a plain number, noticed at its use.
+/// Relocations of thread-local storage: what they relocate is a plain number, which [`thread_locals::find`] accounts for.
 fn is_thread_local(kind: u32) -> bool {
     let kinds = [
         elf::R_X86_64_TPOFF32,
         elf::R_X86_64_TPOFF64,
         elf::R_X86_64_DTPOFF32,
         elf::R_X86_64_DTPOFF64,
+        elf::R_X86_64_GOTTPOFF,
+        elf::R_X86_64_GOTPC32_TLSDESC,
         elf::R_X86_64_TLSDESC_CALL,
     ];
     kinds.iter().any(|other| other.0 == kind)

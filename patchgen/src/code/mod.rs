@@ -6,12 +6,14 @@ mod labels;
 mod lengths;
 mod tables;
 mod templates;
+mod thread_locals;
 mod values;
 
 pub use decode::{decode_function, instructions};
 pub use escape::keeps_address;
 pub use tables::JumpTable;
 pub(crate) use templates::template_len;
+pub use thread_locals::{TlsField, TlsUse, ZeroSlot};
 
 use crate::image::{Access, Image, Referent};
 use rayon::prelude::*;
@@ -107,7 +109,7 @@ pub enum Obstacle {
         /// Address of the jump.
         address: u64,
     },
-    /// A thread-local access that is a plain number.
+    /// A thread-local access of a library that is a plain number.
     ThreadLocal {
         /// Address of the instruction.
         address: u64,
@@ -129,6 +131,8 @@ pub struct Code {
     pub distances: Vec<u64>,
     /// Unnamed constants that may do so.
     pub maybe_distances: Vec<u64>,
+    /// What it has to do with thread-local variables of its image.
+    pub thread_locals: TlsUse,
     /// What stands in the way of patching it.
     pub obstacles: Vec<Obstacle>,
 }

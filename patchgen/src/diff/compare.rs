@@ -2,7 +2,7 @@
 
 use super::same::{Difference, is_branch};
 use super::{ExceptionTables, LineNumbers, Matching, Pair, Sameness};
-use crate::code::{Form, Program, Reference, Use, instructions, without_padding};
+use crate::code::{Form, Program, Reference, TlsField, Use, instructions, without_padding};
 use crate::image::{FunctionId, Referent};
 use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
 use rayon::prelude::*;
@@ -60,6 +60,8 @@ struct Item<'c> {
     instruction: Instruction,
     reference: Option<&'c Reference>,
     second: Option<&'c Reference>,
+    /// Fields that lead to thread-local variables.
+    thread_locals: Vec<&'c TlsField>,
     /// Number of the instruction that a branch inside the function leads to.
     inner: Option<usize>,
 }
@@ -79,10 +81,18 @@ fn stream<'c>(program: &'c Program<'_>, id: FunctionId) -> Option<Vec<Item<'c>>>
             let end = (instruction.next_ip() - range.start) as u32;
             let mut take = || references.next_if(|next| usize::from(next.part) == part && next.end == end);
             let (reference, second) = (take(), take());
+            let fields = code.thread_locals.fields.iter();
+            let own = fields.filter(|field| usize::from(field.part) == part && field.end == end);
             // Padding before a branch target is numbered as the target.
             numbers.insert(instruction.ip(), items.len());
             if instruction.mnemonic() != Mnemonic::Nop {
-                items.push(Item { instruction, reference, second, inner: None });
+                items.push(Item {
+                    instruction,
+                    reference,
+                    second,
+                    thread_locals: own.collect(),
+                    inner: None,
+                });
             }
         }
     }
@@ -122,6 +132,10 @@ fn compare_streams(
     }
     let mut line_only = same.moves_lines(old, new);
     let mut reasons: Vec<Difference> = Vec::new();
+    if !same.knows_thread_locals(old, new) {
+        reasons
+            .push("which thread-local variables it uses is not certain, and their layout changed".to_owned());
+    }
     for (index, (a, b)) in olds.iter().zip(&news).enumerate() {
         match compare_items(same, (old, a), (new, b), lines) {
             Ok(None) => {}
@@ -201,6 +215,19 @@ fn compare_items(
             }
             (None, None) => {}
             _ => return Err(format!("`{}` instead of `{}`", b.instruction, a.instruction)),
+        }
+    }
+    if !same.same_thread_local_layout() {
+        if a.thread_locals.len() != b.thread_locals.len() {
+            return Err(format!("`{}` instead of `{}`", b.instruction, a.instruction));
+        }
+        for (a, b) in a.thread_locals.iter().zip(&b.thread_locals) {
+            if (a.immediate, a.from_pointer) != (b.immediate, b.from_pointer) {
+                return Err("reaches a thread-local variable in another way".to_owned());
+            }
+            same.thread_local(a, b)?;
+            blank_number(&mut a_normal, a.immediate);
+            blank_number(&mut b_normal, a.immediate);
         }
     }
     if a_normal == b_normal {

@@ -6,7 +6,7 @@
 
 use super::constant_pairs::ConstantPairs;
 use super::same::data_pointers;
-use super::{Pair, Sameness};
+use super::{Pair, Sameness, ThreadLocals};
 use crate::code::{Code, Program, Use};
 use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, family, is_numbered, is_rust};
 use rayon::prelude::*;
@@ -22,6 +22,10 @@ pub trait Units: Sync {
     fn old_unit(&self, address: u64) -> Option<String>;
     /// The unit of the replacement's function at this address, if it is known.
     fn new_unit(&self, address: u64) -> Option<String>;
+    /// The names of the target's thread-local variables, with what they are declared in, by their places.
+    fn old_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>>;
+    /// The same of the replacement.
+    fn new_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>>;
 }
 
 /// Without debugging information units are not known.
@@ -32,6 +36,14 @@ impl Units for () {
 
     fn new_unit(&self, _: u64) -> Option<String> {
         None
+    }
+
+    fn old_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>> {
+        BTreeMap::new()
+    }
+
+    fn new_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>> {
+        BTreeMap::new()
     }
 }
 
@@ -55,6 +67,8 @@ pub struct Matching {
     by_order: BTreeSet<FunctionId>,
     /// Unnamed constants of Rust programs.
     pub(super) constants: ConstantPairs,
+    /// The correspondence of thread-local variables.
+    pub thread_locals: ThreadLocals,
 }
 
 #[derive(Default)]
@@ -101,6 +115,7 @@ impl Matching {
             ambiguous: BTreeSet::new(),
             by_order: BTreeSet::new(),
             constants: ConstantPairs::default(),
+            thread_locals: ThreadLocals::new(&old.tls, &new.tls, units),
             old_function_keys,
             new_function_keys,
             old_object_keys,

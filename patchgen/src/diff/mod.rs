@@ -4,19 +4,24 @@ mod compare;
 mod constant_pairs;
 mod data;
 mod exceptions;
+mod initial;
 mod lines;
 mod matching;
 mod pieces;
 mod same;
+mod thread_locals;
 
 pub use compare::{FunctionChange, compare_functions};
 pub use data::{DataChange, compare_data};
 pub use exceptions::{ExceptionTables, caught_by_address};
+pub use initial::changed_thread_locals;
 pub use lines::LineNumbers;
 pub(crate) use matching::is_constant;
 pub use matching::{Matching, Units};
 pub use same::Sameness;
 pub(crate) use same::{data_pointers, describe};
+pub(crate) use thread_locals::local_slot;
+pub use thread_locals::{NoCounterpart, ThreadLocals};
 
 use crate::code::Program;
 

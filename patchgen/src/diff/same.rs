@@ -68,7 +68,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             (a.part, a.offset, a.width, a.end, a.form, a.usage)
                 == (b.part, b.offset, b.width, b.end, b.form, b.usage)
         });
-        if !same_fields {
+        if !same_fields || !self.same_thread_local_fields(old_code, new_code) {
             return false;
         }
         old_parts.iter().zip(new_parts).enumerate().all(|(part, (old_range, new_range))| {
@@ -77,7 +77,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             else {
                 return false;
             };
-            same_outside_fields(old, new, old_code, part as u16)
+            same_outside_fields(old, new, old_code, part as u16, !self.matching.thread_locals.same_layout())
         })
     }
 
@@ -89,7 +89,9 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     ) -> impl Iterator<Item = Difference> + use<'_, 's, 'p, 'a> {
         let (old_code, new_code) = (self.pair.old.code(old), self.pair.new.code(new));
         let pairs = old_code.references.iter().zip(&new_code.references);
-        pairs.filter_map(move |(a, b)| self.reference((old, a), (new, b)).err())
+        let differences = pairs.filter_map(move |(a, b)| self.reference((old, a), (new, b)).err());
+        let fields = old_code.thread_locals.fields.iter().zip(&new_code.thread_locals.fields);
+        differences.chain(fields.filter_map(move |(a, b)| self.thread_local(a, b).err()))
     }
 
     /// Compares one reference of each build.
@@ -110,6 +112,9 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             ((false, false), (false, false)) => {}
             ((true, _), (true, _)) => return self.distances(old.1.target, new.1.target),
             _ => self.distances(old.1.target, new.1.target)?,
+        }
+        if let Some(result) = self.zero_slots(old, new) {
+            return result;
         }
         let result = self.referents(&old.1.referent, &new.1.referent, new.1.usage, None);
         // The compiler's start files refer to places that the linker marks, such as `__TMC_END__`, whatever variable
@@ -205,6 +210,15 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         match (old, new) {
             (Pointer::Address(a), Pointer::Address(b)) | (Pointer::Resolved(a), Pointer::Resolved(b)) => {
                 self.addresses(*a, *b, trail)
+            }
+            (
+                Pointer::ThreadLocal { kind: a_kind, name: a, addend: a_place },
+                Pointer::ThreadLocal { kind: b_kind, name: b, addend: b_place },
+            ) if a.is_empty() && b.is_empty() && !self.matching.thread_locals.same_layout() => {
+                let unclear = |place| place == 0 && *a_kind != elf::R_X86_64_TPOFF64.0;
+                a_kind == b_kind
+                    && (!(unclear(*a_place) || unclear(*b_place)) || (a_place, b_place) == (&0, &0))
+                    && self.matching.thread_locals.old_start(*b_place as u64) == Ok(*a_place as u64)
             }
             _ => old == new,
         }
@@ -367,15 +381,23 @@ fn maybe_pointers(image: &crate::image::Image<'_>, range: Range<u64>) -> Vec<(u6
     found
 }
 
-/// True if `old` and `new` agree outside the fields that hold references.
-fn same_outside_fields(old: &[u8], new: &[u8], code: &Code, part: u16) -> bool {
+/// True if `old` and `new` agree outside the fields that hold references, and those that lead to thread-local
+/// variables if `thread_locals` says so.
+fn same_outside_fields(old: &[u8], new: &[u8], code: &Code, part: u16, thread_locals: bool) -> bool {
+    let references = code.references.iter().filter(|reference| reference.part == part);
+    let mut fields: Vec<(usize, usize)> =
+        references.map(|reference| (reference.offset as usize, usize::from(reference.width))).collect();
+    if thread_locals {
+        let own = code.thread_locals.fields.iter().filter(|field| field.part == part);
+        fields.extend(own.map(|field| (field.offset as usize, 4)));
+        fields.sort_unstable();
+    }
     let mut from = 0;
-    for reference in code.references.iter().filter(|reference| reference.part == part) {
-        let field = reference.offset as usize;
+    for (field, width) in fields {
         if old[from..field] != new[from..field] {
             return false;
         }
-        from = field + usize::from(reference.width);
+        from = field + width;
     }
     old[from..] == new[from..]
 }

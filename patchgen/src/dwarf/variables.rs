@@ -4,6 +4,7 @@ use super::DwarfError;
 use super::debug_info::DebugInfo;
 use super::node::{Attributes, Node};
 use super::unit::UnitId;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A variable with static storage that is local to a function.
 ///
@@ -51,6 +52,23 @@ impl DebugInfo<'_> {
         // One variable is described again in each place that its function was inlined into.
         found.sort_by(|a, b| (a.location, &a.path, &a.name).cmp(&(b.location, &b.path, &b.name)));
         found.dedup_by(|a, b| (a.location, &a.path, &a.name) == (b.location, &b.path, &b.name));
+        Ok(found)
+    }
+
+    /// The names of all thread-local variables by their offset in the image's storage: unit, what they are declared in,
+    /// and name.
+    pub fn thread_locals(&self) -> Result<BTreeMap<u64, BTreeSet<String>>, DwarfError> {
+        let mut found: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+        for unit in self.unit_ids()? {
+            for node in self.root(unit)?.subtree().filter(|node| node.tag() == gimli::DW_TAG_variable) {
+                let Some(StaticLocation::ThreadLocal(offset)) = static_location(&node.attributes()?)? else {
+                    continue;
+                };
+                let path = block_path(node.declaration()?)?.join("::");
+                let name = node.name()?.unwrap_or_default();
+                found.entry(offset).or_default().insert(format!("{}: {path}: {name}", self.unit_name(unit)?));
+            }
+        }
         Ok(found)
     }
 }

@@ -35,6 +35,12 @@ impl Demands {
         demands
     }
 
+    /// What is demanded of a place that code reaches with an instruction that ends here.
+    pub(super) fn at(&self, part: u16, end: u32, usage: Use) -> u64 {
+        let direct = self.direct.get(&(part, end)).copied().unwrap_or(1);
+        if usage == Use::Address { self.by_register.max(direct) } else { direct }
+    }
+
     /// Refuses a reference whose place in the target, `there`, is aligned less than the code reckons with.
     pub(super) fn check(
         &self,

@@ -256,18 +256,13 @@ impl Builder<'_, '_, '_> {
     fn check_new(&mut self, id: FunctionId) -> bool {
         let pair = self.input.pair;
         let name = self.new_name(id).to_owned();
-        let same_tls = pair.old.image.tls == pair.new.image.tls;
         let obstacles = pair.new.code(id).obstacles.clone();
-        let mut clear = true;
+        let mut clear = self.check_thread_locals(id);
         for obstacle in obstacles {
             let (kind, detail) = match obstacle {
-                Obstacle::ThreadLocal { .. } if same_tls && pair.new.image.tls_is_fixed => continue,
                 Obstacle::ThreadLocal { address } => (
                     RefusalKind::ThreadLocal,
-                    format!(
-                        "the thread-local access at {address:#x} is a plain number, and the layout of thread-local \
-                         storage is not the same in both builds"
-                    ),
+                    format!("the thread-local access at {address:#x} of a library is a plain number"),
                 ),
                 Obstacle::Undecodable { address } => {
                     (RefusalKind::Undecodable, format!("the bytes at {address:#x} are no instruction"))

@@ -75,9 +75,12 @@ impl Builder<'_, '_, '_> {
             for reference in code.references.iter().filter(|reference| usize::from(reference.part) == part) {
                 let placed = match tables.get(&reference.target) {
                     Some(table) => Ok(Placed { symbol: *table, offset: 0 }),
-                    None => self
-                        .check_biased(id, reference)
-                        .and_then(|()| self.place(Some(id), &reference.referent, reference.usage)),
+                    None => match self.place_zero_slot(id, reference) {
+                        Some(placed) => placed,
+                        None => self
+                            .check_biased(id, reference)
+                            .and_then(|()| self.place(Some(id), &reference.referent, reference.usage)),
+                    },
                 };
                 let aligned = placed.and_then(|placed| {
                     if let Place::Target(address) = self.symbols[placed.symbol].place {
@@ -88,6 +91,17 @@ impl Builder<'_, '_, '_> {
                 let result = aligned.and_then(|placed| out.relocate(reference, placed, &function.name));
                 if let Err(no_place) = result {
                     self.refuse_reference(no_place, range.start + u64::from(reference.offset), id);
+                }
+            }
+            for field in code.thread_locals.fields.iter().filter(|field| usize::from(field.part) == part) {
+                match self.thread_local_number(id, field, &demands) {
+                    Ok(number) => {
+                        let at = field.offset as usize;
+                        out.bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+                    }
+                    Err(no_place) => {
+                        self.refuse_reference(no_place, range.start + u64::from(field.offset), id);
+                    }
                 }
             }
             let symbol = self.function_symbols[&(id, part)];

@@ -8,6 +8,7 @@ mod functions;
 mod imports;
 mod place;
 mod redirect;
+mod thread_locals;
 mod trampoline;
 mod windows;
 

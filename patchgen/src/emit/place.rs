@@ -176,7 +176,10 @@ impl Builder<'_, '_, '_> {
 
     fn import_name(&self, slot: u64) -> String {
         match self.input.pair.new.image.slot(slot) {
-            Some(Slot::Dynamic(Pointer::Symbol { name, .. } | Pointer::ThreadLocal { name, .. })) => name,
+            Some(Slot::Dynamic(Pointer::Symbol { name, .. })) => name,
+            Some(Slot::Dynamic(Pointer::ThreadLocal { name, addend, .. })) => {
+                self.thread_local_name(&name, addend)
+            }
             Some(Slot::Dynamic(Pointer::Resolved(address) | Pointer::Address(address))) => {
                 match self.input.pair.new.image.function_at(address) {
                     Some((id, ..)) => self.input.pair.new.image.function(id).name.clone(),
@@ -201,13 +204,7 @@ impl Builder<'_, '_, '_> {
                     None => return Ok(None),
                 }
             }
-            Pointer::ThreadLocal { ref name, .. } => {
-                if name.is_empty() && old.tls != new.tls {
-                    let detail = "the layout of thread-local storage is not the same in both builds";
-                    return no(RefusalKind::ThreadLocal, self.import_name(slot), detail);
-                }
-                pointer
-            }
+            Pointer::ThreadLocal { .. } => self.old_thread_local(pointer)?,
             _ => return Ok(None),
         };
         Ok(old.slot_for(&wanted))

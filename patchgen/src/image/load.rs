@@ -1,6 +1,6 @@
 //! Reading linked ELF images.
 
-use super::{Access, DebugFile, Image, KeptRelocation, Linkage, Section, debug_file, symbols};
+use super::{Access, DebugFile, Image, KeptRelocation, Linkage, Section, ThreadLocals, debug_file, symbols};
 use crate::error::InputError;
 use object::elf;
 use object::read::elf::{ElfFile64, ElfSection64, FileHeader, Rela as _, SectionHeader as _};
@@ -141,7 +141,7 @@ pub fn load(file: &ImageFile) -> Result<Image<'_>, InputError> {
             use object::read::elf::ProgramHeader as _;
             header.p_type(LE) == elf::PT_INTERP
         });
-    let tls = symbols::thread_locals(&symbol_elf, &elf).map_err(damaged)?;
+    let tls = ThreadLocals::read(&symbol_elf, &elf).map_err(damaged)?;
 
     let mut code_index: Vec<_> = Vec::new();
     for (index, function) in symbols.functions.iter().enumerate() {

@@ -12,6 +12,7 @@ mod names;
 mod resolve;
 mod rust_names;
 mod symbols;
+mod thread_locals;
 
 pub use debug_file::DebugFile;
 pub use frames::{Frame, Frames};
@@ -22,6 +23,7 @@ pub use locations::Location;
 pub use lsda::{Action, CallSite, Lsda, ViaAddress, read_lsda};
 pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
+pub use thread_locals::{ThreadLocals, TlsObject};
 
 pub(crate) use rust_names::{is_numbered, is_rust};
 pub(crate) use symbols::padding_len;
@@ -63,8 +65,8 @@ pub struct Image<'a> {
     pub exports: HashSet<String>,
     /// Libraries that it is linked with (`DT_NEEDED`), in the order in which symbols are looked up.
     pub needed: Vec<String>,
-    /// Thread-local variables by ascending offset from the start of the TLS segment.
-    pub tls: Vec<TlsObject>,
+    /// Thread-local storage.
+    pub tls: ThreadLocals,
     /// True for executables, whose thread-local storage lies at a fixed distance from the thread pointer.
     pub tls_is_fixed: bool,
     /// Constants without a name in the source of which the symbol table tells the extent.
@@ -210,17 +212,6 @@ impl Object {
     pub fn marks(&self) -> Option<&str> {
         self.name.strip_prefix("__start_").or_else(|| self.name.strip_prefix("__stop_"))
     }
-}
-
-/// A thread-local variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsObject {
-    /// Symbol name.
-    pub name: String,
-    /// Offset from the thread pointer for executables, from the segment's start for libraries.
-    pub offset: i64,
-    /// Size in bytes.
-    pub size: u64,
 }
 
 /// A relocation that the linker applied and kept.

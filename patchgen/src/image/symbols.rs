@@ -1,10 +1,10 @@
 //! Functions and data objects from the symbol table.
 
 use super::load::Elf;
-use super::{Access, Function, Object, Section, TlsObject};
+use super::{Access, Function, Object, Section};
 use object::LittleEndian as LE;
 use object::elf;
-use object::read::elf::{ProgramHeader as _, Sym as _};
+use object::read::elf::Sym as _;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -286,24 +286,4 @@ fn attach_cold_parts(functions: &mut Vec<Function>, cold: Vec<(&Raw<'_>, Range<u
             }),
         }
     }
-}
-
-/// Thread-local variables. In an executable the offset from the thread pointer is fixed: the segment ends, rounded
-/// up to its alignment, at the thread pointer (psABI, TLS variant II).
-pub(super) fn thread_locals(symbols: &Elf<'_>, image: &Elf<'_>) -> object::Result<Vec<TlsObject>> {
-    let segment = image.elf_program_headers().iter().find(|header| header.p_type(LE) == elf::PT_TLS);
-    let Some(segment) = segment else { return Ok(Vec::new()) };
-    let align = segment.p_align(LE).max(1);
-    let size = segment.p_memsz(LE).checked_next_multiple_of(align).unwrap_or(0);
-    let table = symbols.elf_symbol_table();
-    let mut out = Vec::new();
-    for symbol in table.iter() {
-        if symbol.st_type() == elf::STT_TLS && !symbol.is_undefined(LE) {
-            let name = String::from_utf8_lossy(table.symbol_name(LE, symbol)?).into_owned();
-            let offset = (symbol.st_value(LE) as i64).wrapping_sub(size as i64);
-            out.push(TlsObject { name, offset, size: symbol.st_size(LE) });
-        }
-    }
-    out.sort_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
-    Ok(out)
 }

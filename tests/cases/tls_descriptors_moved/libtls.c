@@ -1,0 +1,1 @@
+#include "../tls_library_moved/libtls.c"

@@ -1,0 +1,5 @@
+// changed: f
+// new: count_up
+// fixed:
+/* The same at a fixed address. */
+#include "tls_moved_threads.c"
