@@ -6,6 +6,7 @@
 //! tells.
 #![forbid(unsafe_code)]
 
+mod binding;
 pub mod cli;
 pub mod code;
 mod constants;

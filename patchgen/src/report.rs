@@ -154,8 +154,10 @@ pub enum RefusalKind {
     JumpTable,
     /// A number may be an address; the linker kept no relocations.
     MaybeAddress,
-    /// Thread-local storage moved.
+    /// A thread-local variable is new, or another one than in the target, or which one is meant is not certain.
     ThreadLocal,
+    /// The new build's libraries would find other symbols than those of the process have found.
+    BoundOtherwise,
     /// New code needs a variable aligned better than it is in the target.
     Alignment,
     /// Bytes that are no instruction, or that two disassemblers read differently.

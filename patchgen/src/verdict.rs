@@ -1,5 +1,6 @@
 //! From two files to a verdict and a patch.
 
+use crate::binding;
 use crate::code::Program;
 use crate::constants;
 use crate::diff::{
@@ -368,6 +369,12 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let changed_anything = coverage.changed > 0 || !self.refusals.is_empty();
         if changed_anything {
             self.refuse_unwinding(coverage.changed);
+        }
+        if let Some(patch) = emission.patch.as_ref().filter(|_| self.refusals.is_empty()) {
+            let is_changed =
+                |id: FunctionId| matches!(self.functions[id.0 as usize], Some(FunctionChange::Changed(_)));
+            let refusals = binding::refusals(self.pair, self.matching, &is_changed, patch);
+            self.refusals.extend(refusals);
         }
         let bytes = match &emission.patch {
             Some(patch) if self.refusals.is_empty() => match patch.to_bytes() {

@@ -1,7 +1,7 @@
 //! What the dynamic linker settled when the process started, and would settle otherwise for the new build.
 
+use crate::binding::{exports_of_one, is_program};
 use crate::diff::Pair;
-use std::collections::BTreeSet;
 
 /// Warnings about other libraries and other symbols for them; `brought` are exports that the patch brings along, which
 /// the loader checks.
@@ -15,18 +15,22 @@ pub fn bound_otherwise(pair: &Pair<'_, '_>, brought: &[String]) -> Vec<String> {
             old.needed.join(", ")
         ));
     }
-    let is_program = new.sections.iter().any(|section| section.name == ".interp");
-    let fresh: BTreeSet<&str> = new
-        .exports
-        .difference(&old.exports)
-        .filter(|name| !brought.contains(name))
-        .map(String::as_str)
-        .collect();
-    if is_program && !fresh.is_empty() {
-        let names: Vec<&str> = fresh.into_iter().collect();
+    if !is_program(new) {
+        return warnings;
+    }
+    let mut fresh: Vec<&str> = exports_of_one(new, old).into_iter().collect();
+    fresh.retain(|name| !brought.iter().any(|export| export == name));
+    if !fresh.is_empty() {
         warnings.push(format!(
             "the new build defines {} for its libraries too, which keep what they have found",
-            names.join(", ")
+            fresh.join(", ")
+        ));
+    }
+    let gone: Vec<&str> = exports_of_one(old, new).into_iter().collect();
+    if !gone.is_empty() {
+        warnings.push(format!(
+            "the new build does not define {} for its libraries any more, which keep what they have found",
+            gone.join(", ")
         ));
     }
     warnings
