@@ -19,23 +19,19 @@ use patchfile::{Patch, PatchId, Place, RelocationKind, SectionKind, SymbolKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Files that are compiled by themselves: two of them are not one piece of work for a compiler. What stands in others
-/// (headers, generated pieces, modules of Rust) is compiled together with a file that is not known here.
-const COMPILED_ALONE: [&str; 9] = ["c", "cc", "cpp", "cxx", "c++", "C", "S", "s", "asm"];
-
 /// What the code of a patch takes for granted of the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reliance {
     /// Addresses in the image's code that the patch refers to, other than in what it replaces itself.
     pub refers_to: Vec<RuntimeAddr>,
-    /// Source files of the patch's functions, without directories.
-    pub sources: Vec<String>,
+    /// Compilation units of the patch's functions.
+    pub units: Vec<String>,
     /// Names of the variables and constants that the patch brings along.
     pub brings: BTreeSet<String>,
     /// Names of the target's variables and constants that it refers to.
     pub uses: BTreeSet<String>,
-    /// A function of which it is not known with which file it was compiled.
-    pub without_source: Option<String>,
+    /// A function of which it is not known with what it was compiled.
+    pub without_unit: Option<String>,
 }
 
 /// Why two patches cannot be in force together.
@@ -60,10 +56,10 @@ pub enum Conflict {
     SameData(String),
     /// The compiler saw both places at once.
     #[error("both have code of {0}, and what the compiler concluded in one build need not hold in the other")]
-    SameSource(String),
+    SameUnit(String),
     /// It may be the same.
-    #[error("it is not known with which source file {function} of {patch} was compiled")]
-    UnknownSource {
+    #[error("it is not known with what {function} of {patch} was compiled")]
+    UnknownUnit {
         /// The patch.
         patch: PatchId,
         /// Its function.
@@ -74,10 +70,10 @@ pub enum Conflict {
 impl Reliance {
     /// What `patch` relies on in `image`. It depends on the image alone, not on what was done to it.
     pub fn of(patch: &Patch, image: &Image, memory: &RemoteMemory) -> Result<Self> {
-        let (sources, without_source) = sources(patch);
+        let (units, without_unit) = units(patch);
         let refers_to = references(patch, image, memory)?.into_iter().collect();
         let (brings, uses) = data(patch);
-        Ok(Reliance { refers_to, sources, brings, uses, without_source })
+        Ok(Reliance { refers_to, units, brings, uses, without_unit })
     }
 }
 
@@ -128,13 +124,13 @@ fn conflict(one: (PatchId, &Table), other: (PatchId, &Table)) -> Option<Conflict
             return Some(Conflict::SameData(name.clone()));
         }
     }
-    let sources = &other.1.reliance.sources;
-    if let Some(file) = one.1.reliance.sources.iter().find(|file| sources.contains(file)) {
-        return Some(Conflict::SameSource(file.clone()));
+    let units = &other.1.reliance.units;
+    if let Some(unit) = one.1.reliance.units.iter().find(|unit| units.contains(unit)) {
+        return Some(Conflict::SameUnit(unit.clone()));
     }
     let unknown = |(patch, table): (PatchId, &Table)| {
-        let function = table.reliance.without_source.clone()?;
-        Some(Conflict::UnknownSource { patch, function })
+        let function = table.reliance.without_unit.clone()?;
+        Some(Conflict::UnknownUnit { patch, function })
     };
     unknown(one).or_else(|| unknown(other))
 }
@@ -159,23 +155,12 @@ fn data(patch: &Patch) -> (BTreeSet<String>, BTreeSet<String>) {
     (brings, uses)
 }
 
-/// The source files of a patch's functions, and a function whose file is not known.
-fn sources(patch: &Patch) -> (Vec<String>, Option<String>) {
-    let mut sources = BTreeSet::new();
-    let mut without = None;
-    for function in &patch.functions {
-        // One build may name the file with a directory, debugging information with another one.
-        let file = function.source.as_deref().and_then(|source| source.rsplit('/').next());
-        match file.filter(|file| is_compiled_alone(file)) {
-            Some(file) => drop(sources.insert(file.to_owned())),
-            None => without = without.or_else(|| Some(function.name.clone())),
-        }
-    }
-    (sources.into_iter().collect(), without)
-}
-
-fn is_compiled_alone(file: &str) -> bool {
-    file.rsplit_once('.').is_some_and(|(_, extension)| COMPILED_ALONE.contains(&extension))
+/// The compilation units of a patch's functions, and a function whose unit is not known.
+fn units(patch: &Patch) -> (Vec<String>, Option<String>) {
+    let units: BTreeSet<String> =
+        patch.functions.iter().filter_map(|function| function.unit.clone()).collect();
+    let without = patch.functions.iter().find(|function| function.unit.is_none());
+    (units.into_iter().collect(), without.map(|function| function.name.clone()))
 }
 
 /// The addresses in the image's code that the patch refers to.
@@ -228,7 +213,7 @@ mod tests {
     use super::*;
     use crate::redirect::{Form, RuntimeRedirect};
 
-    fn table(old: u64, refers_to: &[u64], sources: &[&str], without_source: Option<&str>) -> Table {
+    fn table(old: u64, refers_to: &[u64], units: &[&str], without_unit: Option<&str>) -> Table {
         let function = RuntimeRedirect {
             name: format!("f{old:x}"),
             site: RuntimeAddr(old),
@@ -240,8 +225,8 @@ mod tests {
         };
         let reliance = Reliance {
             refers_to: refers_to.iter().copied().map(RuntimeAddr).collect(),
-            sources: sources.iter().map(|file| (*file).to_owned()).collect(),
-            without_source: without_source.map(str::to_owned),
+            units: units.iter().map(|unit| (*unit).to_owned()).collect(),
+            without_unit: without_unit.map(str::to_owned),
             ..Reliance::default()
         };
         Table { image: "image".to_owned(), functions: vec![function], reliance }
@@ -264,19 +249,9 @@ mod tests {
         let found = between(&table(0x3000, &[], &["b.c"], None));
         assert_eq!(found, [(); 2].map(|()| reference(a, "f3000", b)));
         let found = between(&table(0x2000, &[], &["a.c"], None));
-        assert_eq!(found, [(); 2].map(|()| Some(Conflict::SameSource("a.c".to_owned()))));
+        assert_eq!(found, [(); 2].map(|()| Some(Conflict::SameUnit("a.c".to_owned()))));
         let found = between(&table(0x2000, &[], &["b.c"], Some("g")));
-        let unknown = Conflict::UnknownSource { patch: b, function: "g".to_owned() };
+        let unknown = Conflict::UnknownUnit { patch: b, function: "g".to_owned() };
         assert_eq!(found, [(); 2].map(|()| Some(unknown.clone())));
-    }
-
-    #[test]
-    fn files_that_are_compiled_alone() {
-        for file in ["a.c", "b.cc", "x.y.cpp", "entry.S"] {
-            assert!(is_compiled_alone(file), "{file}");
-        }
-        for file in ["a.h", "template.c.inc", "lib.rs", "ops.hpp", "c", ""] {
-            assert!(!is_compiled_alone(file), "{file}");
-        }
     }
 }

@@ -118,6 +118,10 @@ pub struct Function {
     pub name: String,
     /// Source file as the symbol table or DWARF names it, if known.
     pub source: Option<String>,
+    /// What a compiler saw at once, the function among it, if that is known: functions of other units do not depend on
+    /// its code.
+    #[serde(default)]
+    pub unit: Option<String>,
     /// Changed or new.
     pub change: Change,
     /// Why it is in the patch, for people.

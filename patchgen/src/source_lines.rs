@@ -68,6 +68,10 @@ pub trait Sources: Sync {
     fn old_source(&self, function: &Function) -> Option<String>;
     /// The file of a function of the replacement, if it is known.
     fn new_source(&self, function: &Function) -> Option<String>;
+    /// What a function of the target was compiled with, if it is known.
+    fn old_unit(&self, function: &Function) -> Option<String>;
+    /// What a function of the replacement was compiled with, if it is known.
+    fn new_unit(&self, function: &Function) -> Option<String>;
 }
 
 /// The debugging information of the target and of the replacement.
@@ -78,6 +82,22 @@ impl Sources for [Option<&DebugInfo<'_>>; 2] {
 
     fn new_source(&self, function: &Function) -> Option<String> {
         source_of(self[1], function)
+    }
+
+    fn old_unit(&self, function: &Function) -> Option<String> {
+        compiled_with(self[0], function)
+    }
+
+    fn new_unit(&self, function: &Function) -> Option<String> {
+        compiled_with(self[1], function)
+    }
+}
+
+/// What a function was compiled with: its unit, or the file that the symbol table names, which is that of the unit.
+fn compiled_with(debug: Option<&DebugInfo<'_>>, function: &Function) -> Option<String> {
+    match debug {
+        Some(debug) => debug.compiled_with(function.address()).ok().flatten(),
+        None => function.source.as_deref().map(crate::dwarf::label),
     }
 }
 

@@ -323,5 +323,32 @@ fn independent_patches() {
 /// Without debugging information nobody knows which files global functions are from.
 #[test]
 fn unknown_files() {
-    exclude_each_other(&independent(&[]), &["not known with which source file"]);
+    exclude_each_other(&independent(&[]), &["not known with what"]);
+}
+
+/// One file includes the others.
+#[test]
+fn files_that_one_file_includes() {
+    let unity = format!("#line 1 \"left.c\"\n{LEFT}\n#line 1 \"right.c\"\n{RIGHT}");
+    let fixes = fixes(&[("unity.c", &unity), ("step.c", STEP)], &["-g"]);
+    for (fix, file) in fixes.iter().zip(["left.c", "right.c"]) {
+        let sources = fix.patch.functions.iter().map(|function| function.source.as_deref());
+        assert!(sources.flatten().all(|source| source.ends_with(file)), "{:?}", fix.patch.functions);
+    }
+    exclude_each_other(&fixes, &["both have code of unity.c"]);
+}
+
+/// Code of a header belongs to the file that includes it.
+#[test]
+fn functions_of_headers() {
+    let left = format!("#line 1 \"left.h\"\n{LEFT}");
+    let fixes = fixes(&[("left.c", &left), ("right.c", RIGHT), ("step.c", STEP)], &["-g"]);
+    let function = &fixes[0].patch.functions[0];
+    assert_eq!((function.source.as_deref(), function.unit.as_deref()), (Some("left.h"), Some("left.c")));
+    let mut live = fixes[0].start(&[]);
+    for fix in &fixes {
+        fix.succeeds("apply", live.pid(), "applied");
+    }
+    assert_eq!(live.number("1"), 405);
+    live.quit();
 }

@@ -241,6 +241,7 @@ pub fn patch(image: &Image, replacements: &[Replacement]) -> Patch {
             }
         };
         functions.push(Function {
+            unit: None,
             name: replacement.name.to_owned(),
             source: Some("victim.c".to_owned()),
             change: Change::Changed,

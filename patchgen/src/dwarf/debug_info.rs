@@ -25,6 +25,8 @@ pub struct DebugInfo<'s> {
     has_supplementary: bool,
     units: OnceLock<Result<Units<'s>, DwarfError>>,
     addresses: OnceLock<Result<AddressIndex, DwarfError>>,
+    /// Whether units of several files come from one object file.
+    pub(super) merged: OnceLock<Result<bool, DwarfError>>,
 }
 
 /// All units of all files.
@@ -86,6 +88,7 @@ impl<'s> DebugInfo<'s> {
             has_supplementary: sections.has_supplementary,
             units: OnceLock::new(),
             addresses: OnceLock::new(),
+            merged: OnceLock::new(),
         }
     }
 

@@ -14,6 +14,7 @@
 
 mod address_index;
 mod attribution;
+mod compiled;
 mod debug_info;
 mod error;
 mod functions;
@@ -34,6 +35,7 @@ mod unit_types;
 mod used_data;
 mod variables;
 
+pub(crate) use compiled::label;
 pub use debug_info::DebugInfo;
 pub use error::DwarfError;
 pub use functions::{InlinedCode, InlinedFunction};

@@ -356,9 +356,11 @@ impl Builder<'_, '_, '_> {
             sha256: Sha256::of(pair.old.image.bytes(part.clone()).unwrap_or_default()),
         });
         let new = pair.new.image.function(change.new);
+        let unit = self.input.sources.old_unit(old);
         Some(Function {
             name: old.name.clone(),
             source: self.input.sources.old_source(old),
+            unit: unit.filter(|unit| self.input.sources.new_unit(new).as_ref() == Some(unit)),
             change: patchfile::Change::Changed,
             reasons: change.reasons.clone(),
             symbol,
@@ -388,6 +390,7 @@ impl Builder<'_, '_, '_> {
         Function {
             name: function.name.clone(),
             source: self.input.sources.new_source(function),
+            unit: self.input.sources.new_unit(function),
             change: patchfile::Change::New,
             reasons: vec!["reached from changed code".to_owned()],
             symbol,
