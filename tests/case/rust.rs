@@ -178,9 +178,12 @@ impl RustCase {
             let ran = ran.unwrap_or_else(|error| panic!("{command:?}: {error}"));
             assert!(ran.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&ran.stderr));
         };
+        let source = format!("{}.rs", self.name);
+        std::fs::write(folder.join(&source), edition(&self.source, new)).expect("a place for the source");
+        std::fs::copy(self::folder().join("case.rs"), folder.join("case.rs")).expect("what all cases share");
         let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
         command.args(["--edition=2024", "-Awarnings", "--check-cfg=cfg(new)", "-o", "program"]);
-        command.args(configuration.flags()).args(&self.directives.flags).arg(&self.source);
+        command.args(configuration.flags()).args(&self.directives.flags).arg(&source);
         if new {
             command.arg("--cfg=new");
         }
@@ -195,6 +198,22 @@ impl RustCase {
         }
         Build { program: folder.join("program"), image: folder.join("program") }
     }
+}
+
+/// The source of one of the two builds: lines behind `//new:` stand in the new one only, and move those behind them.
+fn edition(source: &Path, new: bool) -> String {
+    let text =
+        std::fs::read_to_string(source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+    let mut out = String::new();
+    for line in text.lines() {
+        match line.trim_start().strip_prefix("//new:") {
+            Some(_) if !new => continue,
+            Some(added) => out.push_str(added),
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// A symbol's path, without the hashes and numbers that move from build to build.

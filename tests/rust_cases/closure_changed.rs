@@ -1,4 +1,5 @@
-// changed: closure_changed::step::{closure#1}
+// changed: closure_changed::step::{{closure}}
+// changed: core::ops::function::FnOnce::call_once{{vtable.shim}}
 //! One of two closures changes.
 
 #[path = "case.rs"]

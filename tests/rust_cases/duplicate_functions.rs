@@ -1,4 +1,6 @@
 // changed: duplicate_functions::first
+// changed: duplicate_functions::step
+// new: duplicate_functions::second
 //! Two functions that are the same in the old build, of which the compiler keeps one; one of them changes.
 
 #[path = "case.rs"]

@@ -7,10 +7,9 @@
 mod case;
 
 use std::hint::black_box;
-#[cfg(new)]
-/// Not used.
-#[allow(dead_code)]
-const UNUSED: usize = 1;
+//new:/// Not used.
+//new:#[allow(dead_code)]
+//new:const UNUSED: usize = 1;
 
 #[inline(never)]
 fn pick(values: &[usize], at: usize) -> usize {
@@ -19,7 +18,7 @@ fn pick(values: &[usize], at: usize) -> usize {
 
 #[inline(never)]
 fn step(n: usize) {
-    let value: Option<usize> = black_box(Some(pick(black_box(&[1, 2, 3, 4]), n % 4)));
+    let value: Option<usize> = black_box(Some(pick(black_box(&[1, 2, 3, 4]), black_box(n % 4))));
     print!("{}", value.expect("a value"));
 }
 

@@ -9,16 +9,15 @@ use std::hint::black_box;
 
 #[inline(never)]
 fn scale(values: &[usize], at: usize) -> usize {
-    #[cfg(new)]
-    if at == 2 {
-        return 0;
-    }
+    //new:    if at == 2 {
+    //new:        return 0;
+    //new:    }
     values[at] * 2
 }
 
 #[inline(never)]
 fn step(n: usize) {
-    let at = black_box([0, 1, 2])[n % 3];
+    let at = black_box([0, 1, 2])[black_box(n % 3)];
     print!("{}", scale(black_box(&[1, 2, 3, 4]), at));
 }
 

@@ -41,7 +41,7 @@ fn step(n: usize) {
             name: "disk".into(),
         })
     });
-    print!("{}", black_box(disk).read(n));
+    print!("{}", black_box(&mut *disk).read(n));
     #[cfg(new)]
     print!(" {}", disk.errors);
 }
