@@ -7,7 +7,7 @@ pub const META_SECTION: &str = ".tardigrade.meta";
 pub const DIGEST_SECTION: &str = ".note.tardigrade";
 
 /// The `schema` field of the metadata that this version reads and writes.
-pub const SCHEMA: &str = "tardigrade.patch/3";
+pub const SCHEMA: &str = "tardigrade.patch/4";
 
 /// `st_shndx` of a symbol that lives in the target image: `st_value` is its link-time address there.
 ///
@@ -17,6 +17,16 @@ pub const SHN_TARGET: u16 = 0xff21;
 
 /// The symbol of the gate byte: 0 while trampolines lead to the old code, 1 while they lead to the new code.
 pub const GATE_SYMBOL: &str = "__tardigrade_gate";
+
+/// How far the registration of a patch's unwind tables got.
+pub mod registration {
+    /// Not begun.
+    pub const NONE: u8 = 0;
+    /// A thread of the target is at it.
+    pub const BEGUN: u8 = 1;
+    /// The unwinder knows them.
+    pub const DONE: u8 = 2;
+}
 
 /// Length of a near jump (`e9 rel32`), the redirect at a function's entry.
 pub const NEAR_JUMP_LEN: usize = 5;

@@ -99,6 +99,31 @@ pub struct Patch {
     /// Exported symbols that are new in the patch, sorted: if another image of the process defines one of them, the
     /// replacement itself might use that one.
     pub exports: Vec<String>,
+    /// Unwind tables of the patch's code, if the target unwinds.
+    pub unwinding: Option<Unwinding>,
+}
+
+/// Unwind tables of the patch's code, and how the target's unwinder gets to know them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unwinding {
+    /// Index of the symbol of the tables, in the form of an `.eh_frame` section with its end.
+    pub frames: usize,
+    /// Index of the symbol of the code that hands them to the unwinder, once; it ends with rt_sigreturn(2).
+    pub stub: usize,
+    /// Index of the symbol of the byte that says how far that got, one of [`crate::format::registration`].
+    pub state: usize,
+    /// Code of the target that takes the locks which the stub needs: no thread runs the stub that is inside.
+    pub avoid: Vec<Extent>,
+}
+
+/// A range of the target's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// First byte.
+    pub address: LinkAddr,
+    /// Length in bytes.
+    pub size: u64,
 }
 
 /// What happened to a function between the two builds.

@@ -141,7 +141,8 @@ impl Patch {
         let unbias = |index: usize| index.checked_sub(ELF_INDEX_BIAS);
         let no_symbol = || inconsistent("symbol number 0 in the metadata".to_owned());
         let mut functions = metadata.functions;
-        shift_symbols(&mut functions, unbias).ok_or_else(no_symbol)?;
+        let mut unwinding = metadata.unwinding;
+        shift_symbols(&mut functions, unwinding.as_mut(), unbias).ok_or_else(no_symbol)?;
         let patch = Patch {
             target: metadata.target,
             replacement: metadata.replacement,
@@ -151,6 +152,7 @@ impl Patch {
             symbols,
             gate: unbias(metadata.gate).ok_or_else(no_symbol)?,
             exports: metadata.exports,
+            unwinding,
         };
         patch.validate()?;
         Ok(patch)

@@ -44,6 +44,7 @@ impl Patch {
             }
         }
         self.validate_gate()?;
+        self.validate_unwinding()?;
         if self.functions.iter().all(|function| function.redirect.is_none()) {
             return fail("no function is redirected".to_owned());
         }
@@ -98,6 +99,32 @@ impl Patch {
             return fail("the gate is not one read-only zero byte".to_owned());
         }
         Ok(())
+    }
+
+    fn validate_unwinding(&self) -> Result<()> {
+        let Some(unwinding) = &self.unwinding else { return Ok(()) };
+        self.validate_code_symbol("of the registration of unwind tables", unwinding.stub)?;
+        let section_of = |symbol: usize| match self.symbols.get(symbol)?.place {
+            Place::Patch { section, offset } => Some((&self.sections[section], offset)),
+            _ => None,
+        };
+        let tables = section_of(unwinding.frames).is_some_and(|(section, offset)| {
+            section.kind == SectionKind::ReadOnly
+                && matches!(section.contents, SectionContents::Bytes(_))
+                && offset == 0
+                && self.symbols[unwinding.frames].size == section.contents.len()
+        });
+        let state = section_of(unwinding.state).is_some_and(|(section, offset)| {
+            section.kind == SectionKind::Data
+                && matches!(section.contents, SectionContents::Zero(_))
+                && offset == 0
+                && self.symbols[unwinding.state].size > 0
+        });
+        let ranges = unwinding.avoid.iter().all(|range| range.address.0.checked_add(range.size).is_some());
+        if tables && state && ranges {
+            return Ok(());
+        }
+        fail("the unwind tables and what registers them do not fit together".to_owned())
     }
 
     fn validate_function(&self, function: &Function) -> Result<()> {

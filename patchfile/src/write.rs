@@ -4,7 +4,7 @@ use crate::digest::{self, NOTE_LEN};
 use crate::format::{DIGEST_SECTION, META_SECTION, SCHEMA, SHN_TARGET};
 use crate::{
     Delta, DeltaOp, Function, ImageRef, Patch, PatchFileError, PatchId, Place, RelocationKind,
-    SectionContents, SectionKind, Sha256, SymbolKind,
+    SectionContents, SectionKind, Sha256, SymbolKind, Unwinding,
 };
 use object::elf;
 use object::write::elf::{FileHeader, Rel, SectionHeader, SectionIndex, Sym, Writer};
@@ -20,6 +20,7 @@ pub(crate) struct Metadata {
     pub(crate) replacement: ImageRef,
     pub(crate) gate: usize,
     pub(crate) exports: Vec<String>,
+    pub(crate) unwinding: Option<Unwinding>,
     pub(crate) functions: Vec<Function>,
     pub(crate) deltas: Vec<SectionDelta>,
 }
@@ -38,12 +39,18 @@ pub(crate) const ELF_INDEX_BIAS: usize = 1;
 
 pub(crate) fn shift_symbols(
     functions: &mut [Function],
+    unwinding: Option<&mut Unwinding>,
     shift: impl Fn(usize) -> Option<usize>,
 ) -> Option<()> {
     for function in functions {
         function.symbol = shift(function.symbol)?;
         if let Some(redirect) = &mut function.redirect {
             redirect.trampoline = shift(redirect.trampoline)?;
+        }
+    }
+    if let Some(Unwinding { frames, stub, state, avoid: _ }) = unwinding {
+        for symbol in [frames, stub, state] {
+            *symbol = shift(*symbol)?;
         }
     }
     Some(())
@@ -65,7 +72,8 @@ impl Patch {
 
     fn metadata(&self) -> Result<Vec<u8>, PatchFileError> {
         let mut functions = self.functions.clone();
-        shift_symbols(&mut functions, |index| Some(index + ELF_INDEX_BIAS));
+        let mut unwinding = self.unwinding.clone();
+        shift_symbols(&mut functions, unwinding.as_mut(), |index| Some(index + ELF_INDEX_BIAS));
         let deltas =
             self.sections.iter().enumerate().filter_map(|(index, section)| match &section.contents {
                 SectionContents::Delta(Delta { sha256, ops, .. }) => {
@@ -80,6 +88,7 @@ impl Patch {
             replacement: self.replacement.clone(),
             gate: self.gate + ELF_INDEX_BIAS,
             exports: self.exports.clone(),
+            unwinding,
             functions,
             deltas: deltas.collect(),
         };

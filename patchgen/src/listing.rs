@@ -65,6 +65,9 @@ pub fn summary(patch: &Patch, id: PatchId) -> String {
         total(SectionKind::ReadOnly),
         total(SectionKind::Data)
     );
+    if patch.unwinding.is_some() {
+        let _ = writeln!(out, "unwinding    tables for new code are given to the target's unwinder");
+    }
     out
 }
 

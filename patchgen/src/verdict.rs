@@ -29,28 +29,6 @@ pub const GENERATOR: &str = concat!("patchgen ", env!("CARGO_PKG_VERSION"));
 /// Most changed functions that are explained.
 const MAX_EXPLAINED: usize = 1000;
 
-/// The symbol of the personality routine or thrower of each language that unwinds through frames.
-const UNWINDERS: [&str; 6] = [
-    "__gxx_personality_v0",
-    "rust_eh_personality",
-    "__gcc_personality_v0",
-    "_Unwind_Resume",
-    "__cxa_throw",
-    "__cxa_rethrow",
-];
-
-/// What Rust's library has in every program.
-const LANDING: [&str; 3] = ["rust_eh_personality", "__gcc_personality_v0", "_Unwind_Resume"];
-
-/// What begins to unwind (Itanium C++ ABI: Exception Handling, section 1.3).
-const RAISERS: [&str; 2] = ["_Unwind_RaiseException", "_Unwind_ForcedUnwind"];
-
-/// True for a symbol that only images have which throw, catch or clean up behind exceptions; libstdc++ throws in
-/// functions of its own for containers (`std::__throw_length_error` and the like).
-fn unwinds(name: &str) -> bool {
-    UNWINDERS.contains(&name) || (name.starts_with("_ZSt") && name.contains("__throw_"))
-}
-
 /// The two builds to compare, and their debug files if these are not found by themselves.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'p> {
@@ -366,10 +344,6 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         types: TypeCheck,
     ) -> Diff {
         let coverage = self.coverage(emission);
-        let changed_anything = coverage.changed > 0 || !self.refusals.is_empty();
-        if changed_anything {
-            self.refuse_unwinding(coverage.changed);
-        }
         if let Some(patch) = emission.patch.as_ref().filter(|_| self.refusals.is_empty()) {
             let is_changed =
                 |id: FunctionId| matches!(self.functions[id.0 as usize], Some(FunctionChange::Changed(_)));
@@ -422,28 +396,6 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             patch,
         };
         Diff { verdict, patch: bytes }
-    }
-
-    /// Frames of patched code have no unwind tables that the target's unwinder knows.
-    fn refuse_unwinding(&mut self, changed: usize) {
-        let found = [&self.pair.old.image, &self.pair.new.image].into_iter().find_map(|image| {
-            let imported = image.linkage.pointers.iter().filter_map(|(_, pointer)| match pointer {
-                Pointer::Symbol { name, .. } => Some(name.as_str()),
-                _ => None,
-            });
-            let defined = image.functions.iter().map(|function| function.name.as_str());
-            let names: Vec<&str> = imported.chain(defined).collect();
-            // Rust's library comes with landing pads. In a program that aborts when it panics nothing leads to them.
-            let raises = names.iter().any(|name| !LANDING.contains(name) && unwinds(name))
-                || names.iter().any(|name| RAISERS.contains(name));
-            let found = names.iter().find(|name| unwinds(name)).filter(|_| raises || !image.is_rust);
-            found.map(|name| (*name).to_owned())
-        });
-        if let (Some(name), true) = (found, changed > 0) {
-            let detail = "the target unwinds through its frames (exceptions or panics), and unwind tables of patched \
-                          code are not registered yet";
-            self.refusals.push(Refusal::new(RefusalKind::Unwinding, name, detail));
-        }
     }
 
     fn coverage(&self, emission: &Emission) -> Coverage {

@@ -273,6 +273,7 @@ pub fn patch(image: &Image, replacements: &[Replacement]) -> Patch {
         symbols,
         gate: 0,
         exports: Vec::new(),
+        unwinding: None,
     }
 }
 

@@ -104,7 +104,7 @@ fn is_known_name(name: &str) -> bool {
 }
 
 /// True if the tables of the personality routine have the form that [`read_lsda`] reads.
-fn is_known(image: &Image<'_>, routine: ViaAddress) -> bool {
+pub(crate) fn is_known(image: &Image<'_>, routine: ViaAddress) -> bool {
     match routine {
         ViaAddress::Null => false,
         ViaAddress::Direct(address) => is_known_at(image, address),

@@ -1,10 +1,12 @@
 //! Assembles a patch: works through the changed functions and everything new that they reach.
 
 use super::place::{NoPlace, Placed};
+use super::registration::{Unwinder, sign_of_unwinding};
+use super::unwind::Tables;
 use super::{imports, redirect, trampoline};
 use crate::code::Obstacle;
 use crate::diff::{Matching, Pair};
-use crate::image::{FunctionId, ObjectId};
+use crate::image::{Frames, FunctionId, ObjectId};
 use crate::report::{Refusal, RefusalKind};
 use crate::source_lines::Sources;
 use patchfile::decode::SecondReader;
@@ -78,6 +80,10 @@ pub(super) struct Builder<'i, 'p, 'a> {
     /// Bytes of the target that redirects write.
     taken: Vec<Range<u64>>,
     pub(super) reader: SecondReader,
+    /// Unwind tables, if the target unwinds.
+    pub(super) tables: Option<Tables>,
+    /// What the registration of unwind tables takes from libraries, which new code does not.
+    pub(super) own_imports: BTreeMap<String, usize>,
     /// Stubs of the target by the slot they jump through.
     pub(super) old_stubs: HashMap<u64, u64>,
 }
@@ -105,6 +111,8 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
         objects: VecDeque::new(),
         taken: Vec::new(),
         reader: SecondReader::new(),
+        tables: None,
+        own_imports: BTreeMap::new(),
         old_stubs,
     };
     builder.run(generator)
@@ -113,6 +121,7 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
 impl Builder<'_, '_, '_> {
     fn run(mut self, generator: &str) -> Emission {
         let gate = self.gate();
+        self.prepare_unwinding();
         let mut changes: Vec<&Change> = self.input.changes.iter().collect();
         changes.sort_by_key(|change| self.input.pair.old.image.function(change.old).address());
         let entries =
@@ -150,6 +159,7 @@ impl Builder<'_, '_, '_> {
                 functions.push(self.new_function(*id, *symbol));
             }
         }
+        let unwinding = self.unwinding();
         let refusals: Vec<Refusal> = self.refusals.into_iter().map(refusal).collect();
         let patch = (refusals.is_empty() && !functions.is_empty()).then(|| {
             let mut patch = Patch {
@@ -161,12 +171,36 @@ impl Builder<'_, '_, '_> {
                 symbols: self.symbols,
                 gate,
                 exports: self.exports.into_iter().collect(),
+                unwinding,
             };
             imports::to_the_end(&mut patch);
             patch
         });
         let imports = self.import_symbols.into_keys().collect();
         Emission { patch, refusals, new_functions, refused: self.refused, imports }
+    }
+
+    /// Finds out whether the target unwinds through its frames, and through those of the patch then.
+    fn prepare_unwinding(&mut self) {
+        let (old, new) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        let Some(sign) = sign_of_unwinding(old).or_else(|| sign_of_unwinding(new)) else { return };
+        if self.input.changes.is_empty() {
+            return;
+        }
+        match Unwinder::of(old) {
+            Ok(unwinder) => self.tables = Some(Tables::new(unwinder, Frames::read(new))),
+            Err(why) => {
+                let detail = format!("exceptions or panics pass through its frames: {why}");
+                self.refusals.entry((RefusalKind::Unwinding, sign, detail)).or_default();
+            }
+        }
+    }
+
+    /// The unwind tables of all code, and what makes them known.
+    fn unwinding(&mut self) -> Option<patchfile::Unwinding> {
+        let unwinder = self.tables.as_ref()?.unwinder;
+        let (frames, code) = self.frame_section()?;
+        Some(self.registration(unwinder, frames, code))
     }
 
     fn new_name(&self, id: FunctionId) -> &str {

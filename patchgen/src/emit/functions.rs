@@ -111,6 +111,7 @@ impl Builder<'_, '_, '_> {
             self.sections[section].contents = SectionContents::Bytes(out.bytes);
             self.sections[section].relocations = out.relocations;
         }
+        self.unwind_tables(id);
     }
 
     /// Copies a table of distances from its own start to data.

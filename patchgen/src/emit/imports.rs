@@ -99,5 +99,10 @@ pub(super) fn to_the_end(patch: &mut Patch) {
             redirect.trampoline = moved[redirect.trampoline];
         }
     }
+    if let Some(unwinding) = &mut patch.unwinding {
+        for symbol in [&mut unwinding.frames, &mut unwinding.stub, &mut unwinding.state] {
+            *symbol = moved[*symbol];
+        }
+    }
     patch.gate = moved[patch.gate];
 }

@@ -8,8 +8,10 @@ mod functions;
 mod imports;
 mod place;
 mod redirect;
+mod registration;
 mod thread_locals;
 mod trampoline;
+mod unwind;
 mod windows;
 
 pub use builder::{Change, Emission, Input, emit};

@@ -8,15 +8,23 @@
 //!     jmp  old + n
 //! ```
 //!
+//! Where the target unwinds, an exception must not find a return address in the trampoline, whose frames nobody knows. A
+//! call among the entry instructions becomes a jump then, with the return address that it has in the old code:
+//!
+//! ```text
+//!     push ret(%rip)
+//!     jmp  callee
+//! ```
+//!
 //! It changes no register and no stack; the flags are not live at a function's entry (psABI 3.2.1).
 
 use super::builder::{Builder, pc_relative};
 use super::place::Placed;
 use super::redirect::Plan;
 use crate::code::{Program, instructions};
-use crate::image::FunctionId;
-use iced_x86::{Code as Opcode, Encoder, FlowControl, Instruction, OpKind};
-use patchfile::{Relocation, SymbolKind};
+use crate::image::{Function, FunctionId};
+use iced_x86::{Code as Opcode, Encoder, FlowControl, Instruction, OpKind, Register};
+use patchfile::{Relocation, RelocationKind, SymbolKind};
 
 pub(super) struct TrampolineCode {
     pub(super) bytes: Vec<u8>,
@@ -46,8 +54,15 @@ pub(super) fn make(
         if resume >= overwritten_to || ends {
             break;
         }
-        move_instruction(builder, program, &instruction, &mut code)?;
         resume = instruction.next_ip();
+        if builder.tables.is_some() && matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall) {
+            if resume < overwritten_to {
+                return Err(format!("`{instruction}` at its entry would return into the redirect"));
+            }
+            call_as_jump(builder, program, &function, &instruction, &mut code)?;
+            return Ok(code);
+        }
+        move_instruction(builder, program, &instruction, &mut code)?;
         ends = matches!(
             instruction.flow_control(),
             FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::IndirectBranch
@@ -75,6 +90,39 @@ impl TrampolineCode {
             self.relocations.push(pc_relative(field, end, to));
         }
     }
+}
+
+/// A call that returns to the old code.
+fn call_as_jump(
+    builder: &mut Builder<'_, '_, '_>,
+    program: &Program<'_>,
+    function: &Function,
+    call: &Instruction,
+    code: &mut TrampolineCode,
+) -> Result<(), String> {
+    let body = function.address();
+    let symbol = builder.target_symbol(&function.name, body, SymbolKind::Function);
+    let addend = (call.next_ip() - body) as i64;
+    let slot = vec![Relocation { offset: 0, kind: RelocationKind::Abs64, symbol, addend }];
+    let name = format!("{}@return", function.name);
+    let slot = builder.read_only(format!(".rodata.{name}"), name, vec![0; 8], 8, slot);
+    code.push(&[0xff, 0x35, 0, 0, 0, 0], Some((2, Placed { symbol: slot, offset: 0 })));
+    let mut jump = *call;
+    match call.code() {
+        Opcode::Call_rel32_64 => jump.set_code(Opcode::Jmp_rel32_64),
+        // The stack pointer is another one behind the push.
+        Opcode::Call_rm64 if call.memory_base() != Register::RSP && call.op0_register() != Register::RSP => {
+            jump.set_code(Opcode::Jmp_rm64);
+        }
+        _ => return Err(format!("`{call}` at its entry cannot be made elsewhere")),
+    }
+    if jump.code() == Opcode::Jmp_rm64 && !jump.is_ip_rel_memory_operand() {
+        let mut encoder = Encoder::new(64);
+        encoder.encode(&jump, call.ip()).map_err(|error| format!("`{call}` at its entry: {error}"))?;
+        code.push(&encoder.take_buffer(), None);
+        return Ok(());
+    }
+    move_instruction(builder, program, &jump, code)
 }
 
 /// Re-encodes one instruction of the target so that it can run elsewhere.

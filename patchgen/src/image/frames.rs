@@ -2,7 +2,8 @@
 
 use super::{Image, Section, ViaAddress};
 use gimli::{
-    BaseAddresses, CieOrFde, CommonInformationEntry, EhFrame, EndianSlice, LittleEndian, UnwindSection,
+    BaseAddresses, CieOrFde, CommonInformationEntry, EhFrame, EndianSlice, LittleEndian, Reader as _,
+    UnwindSection,
 };
 use std::collections::HashMap;
 use std::ops::Range;
@@ -19,6 +20,34 @@ pub struct Frame {
     pub personality: Option<ViaAddress>,
     /// Address of the exception table (language-specific data area).
     pub lsda: Option<u64>,
+    /// Offset of the entry (FDE) in the section.
+    entry: usize,
+}
+
+/// How the unwinder finds the caller of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Rules {
+    /// What frames of the same kind have in common.
+    pub common: CommonRules,
+    /// Instructions of this frame.
+    pub instructions: Vec<u8>,
+}
+
+/// What frames of the same kind have in common, as in a CIE.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommonRules {
+    /// Version, and the two alignment factors and the return address register as they are encoded.
+    pub version: u8,
+    /// What advances are multiplied with.
+    pub code_alignment: u64,
+    /// What offsets are multiplied with.
+    pub data_alignment: i64,
+    /// The register that holds the return address.
+    pub return_address: u16,
+    /// True for the frames that the kernel makes for signal handlers.
+    pub signal: bool,
+    /// Instructions that come first.
+    pub instructions: Vec<u8>,
 }
 
 /// The frames of an image.
@@ -68,6 +97,7 @@ impl Frames {
                 Ok(cie)
             });
             let frame = parsed.ok().and_then(|fde| {
+                let entry = fde.offset();
                 let lsda = match fde.lsda() {
                     // No table: the field holds zero, whatever it is relative to.
                     Some(gimli::Pointer::Direct(at)) if at == 0 || section.range.contains(&at) => None,
@@ -80,7 +110,7 @@ impl Frames {
                     gimli::Pointer::Indirect(at) => ViaAddress::Slot(at),
                 });
                 let end = fde.initial_address().checked_add(fde.len())?;
-                Some(Frame { range: fde.initial_address()..end, personality, lsda })
+                Some(Frame { range: fde.initial_address()..end, personality, lsda, entry })
             });
             match frame {
                 Some(frame) => frames.list.push(frame),
@@ -110,6 +140,144 @@ impl Frames {
                 && found.windows(2).all(|two| two[0].range.end == two[1].range.start));
         known.then_some(found)
     }
+}
+
+/// The rules of a frame of `image`, with instructions that hold at any address. An error says why there are none.
+pub fn rules(image: &Image<'_>, frame: &Frame) -> Result<Rules, &'static str> {
+    const DAMAGED: &str = "its unwind table cannot be read";
+    let section = section_of(image).ok_or(DAMAGED)?;
+    let entries = EhFrame::new(section.data, LittleEndian);
+    let bases = BaseAddresses::default().set_eh_frame(section.range.start);
+    let offset = gimli::EhFrameOffset(frame.entry);
+    let entry = entries.fde_from_offset(&bases, offset, EhFrame::cie_from_offset).map_err(|_| DAMAGED)?;
+    let cie = entry.cie();
+    let initial = holds_anywhere(&entries, &bases, cie.instructions(&entries, &bases), cie.encoding())?;
+    let own = holds_anywhere(&entries, &bases, entry.instructions(&entries, &bases), cie.encoding())?;
+    if !initial || !own {
+        return Err("its unwind table holds addresses");
+    }
+    let word = |offset: usize| -> Option<usize> {
+        let bytes = section.data.get(offset..offset + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
+    };
+    // The short form of the length only: the long one is for sections that no unwinder reads.
+    let whole = |offset: usize, len: usize| {
+        let stated = word(offset).filter(|stated| *stated == len && *stated < u32::MAX as usize)?;
+        section.data.get(offset + 4..offset + 4 + stated)
+    };
+    let common = whole(cie.offset(), cie.entry_len()).and_then(|body| {
+        let mut rest = EndianSlice::new(body, LittleEndian);
+        rest.skip(4).ok()?;
+        let version = rest.read_u8().ok()?;
+        let augmentation = rest.read_null_terminated_slice().ok()?;
+        let return_address = cie.return_address_register().0;
+        rest.read_uleb128().ok()?;
+        rest.read_sleb128().ok()?;
+        match version {
+            1 => drop(rest.read_u8().ok()?),
+            3 => drop(rest.read_uleb128().ok()?),
+            _ => return None,
+        }
+        match augmentation.slice() {
+            [] => {}
+            [b'z', letters @ ..] if letters.iter().all(|letter| b"PLRS".contains(letter)) => {
+                let len = rest.read_uleb128().ok()? as usize;
+                rest.skip(len).ok()?;
+            }
+            _ => return None,
+        }
+        Some(CommonRules {
+            version,
+            code_alignment: cie.code_alignment_factor(),
+            data_alignment: cie.data_alignment_factor(),
+            return_address,
+            signal: cie.is_signal_trampoline(),
+            instructions: rest.slice().to_vec(),
+        })
+    });
+    let instructions = whole(entry.offset(), entry.entry_len()).and_then(|body| {
+        let mut rest = EndianSlice::new(body, LittleEndian);
+        rest.skip(4).ok()?;
+        let encoding = cie.fde_address_encoding().unwrap_or(gimli::DW_EH_PE_absptr);
+        let size = match encoding.format() {
+            gimli::DW_EH_PE_absptr | gimli::DW_EH_PE_udata8 | gimli::DW_EH_PE_sdata8 => 8,
+            gimli::DW_EH_PE_udata4 | gimli::DW_EH_PE_sdata4 => 4,
+            gimli::DW_EH_PE_udata2 | gimli::DW_EH_PE_sdata2 => 2,
+            _ => return None,
+        };
+        rest.skip(2 * size).ok()?;
+        if cie.augmentation().is_some() {
+            let len = rest.read_uleb128().ok()? as usize;
+            rest.skip(len).ok()?;
+        }
+        Some(rest.slice().to_vec())
+    });
+    let (common, instructions) = common.zip(instructions).ok_or(DAMAGED)?;
+    Ok(Rules { common, instructions })
+}
+
+/// True if no instruction depends on where the code or the image is.
+fn holds_anywhere(
+    section: &EhFrame<Reader<'_>>,
+    _: &BaseAddresses,
+    mut instructions: gimli::CallFrameInstructionIter<'_, Reader<'_>>,
+    encoding: gimli::Encoding,
+) -> Result<bool, &'static str> {
+    use gimli::CallFrameInstruction as Instruction;
+    const DAMAGED: &str = "its unwind table cannot be read";
+    while let Some(instruction) = instructions.next().map_err(|_| DAMAGED)? {
+        let expression = match instruction {
+            Instruction::SetLoc { .. } => return Ok(false),
+            Instruction::DefCfaExpression { expression }
+            | Instruction::Expression { expression, .. }
+            | Instruction::ValExpression { expression, .. } => expression,
+            _ => continue,
+        };
+        let mut operations = expression.get(section).map_err(|_| DAMAGED)?.operations(encoding);
+        while let Some(operation) = operations.next().map_err(|_| DAMAGED)? {
+            use gimli::Operation;
+            let plain = matches!(
+                operation,
+                Operation::Deref { .. }
+                    | Operation::Drop
+                    | Operation::Pick { .. }
+                    | Operation::Swap
+                    | Operation::Rot
+                    | Operation::Abs
+                    | Operation::And
+                    | Operation::Div
+                    | Operation::Minus
+                    | Operation::Mod
+                    | Operation::Mul
+                    | Operation::Neg
+                    | Operation::Not
+                    | Operation::Or
+                    | Operation::Plus
+                    | Operation::PlusConstant { .. }
+                    | Operation::Shl
+                    | Operation::Shr
+                    | Operation::Shra
+                    | Operation::Xor
+                    | Operation::Bra { .. }
+                    | Operation::Eq
+                    | Operation::Ge
+                    | Operation::Gt
+                    | Operation::Le
+                    | Operation::Lt
+                    | Operation::Ne
+                    | Operation::Skip { .. }
+                    | Operation::UnsignedConstant { .. }
+                    | Operation::SignedConstant { .. }
+                    | Operation::RegisterOffset { .. }
+                    | Operation::CallFrameCFA
+                    | Operation::Nop
+            );
+            if !plain {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 fn section_of<'i, 'a>(image: &'i Image<'a>) -> Option<&'i Section<'a>> {

@@ -100,6 +100,104 @@ pub fn read_lsda(image: &Image<'_>, lsda: u64, region: &Range<u64>) -> Option<Ls
     (table.address(&cursor) == actions).then_some(Lsda { call_sites })
 }
 
+/// An exception table in pieces that hold for a copy of the code elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawLsda {
+    /// How numbers in the call sites are encoded (`DW_EH_PE_*`).
+    pub encoding: u8,
+    /// The call sites; places are distances from the beginning of the code.
+    pub call_sites: Vec<u8>,
+    /// The actions that call sites lead to; they lead to each other by distances.
+    pub actions: Vec<u8>,
+    /// What the types are, from number 1 on; None if the table has no types at all.
+    pub types: Option<Vec<ViaAddress>>,
+    /// The exception specifications, lists of numbers of types, behind the base of the types.
+    pub specifications: Vec<u8>,
+}
+
+/// Takes the table at `lsda` for the code `region` apart. An error says why that is not possible.
+pub fn raw_lsda(image: &Image<'_>, lsda: u64, region: &Range<u64>) -> Result<RawLsda, &'static str> {
+    const DAMAGED: &str = "its exception table is not understood";
+    // Everything that it refers to can be read.
+    read_lsda(image, lsda, region).ok_or(DAMAGED)?;
+    let section = image.section_at(lsda).ok_or(DAMAGED)?;
+    let table =
+        Table { image, start: section.range.start, bytes: EndianSlice::new(section.data, LittleEndian) };
+    let mut cursor = table.at(lsda).ok_or(DAMAGED)?;
+    let bad = |_: gimli::Error| DAMAGED;
+    if DwEhPe(cursor.read_u8().map_err(bad)?) != gimli::DW_EH_PE_omit {
+        return Err("its exception table leads to landing pads outside it (@LPStart)");
+    }
+    let types = match DwEhPe(cursor.read_u8().map_err(bad)?) {
+        gimli::DW_EH_PE_omit => None,
+        encoding => {
+            let distance = cursor.read_uleb128().map_err(bad)?;
+            Some((encoding, table.address(&cursor).checked_add(distance).ok_or(DAMAGED)?))
+        }
+    };
+    let encoding = DwEhPe(cursor.read_u8().map_err(bad)?);
+    if encoding.application() != gimli::DW_EH_PE_absptr || encoding.is_indirect() {
+        return Err(DAMAGED);
+    }
+    let len = cursor.read_uleb128().map_err(bad)? as usize;
+    let call_sites = cursor.slice().get(..len).ok_or(DAMAGED)?.to_vec();
+    let actions_at = table.address(&cursor) + len as u64;
+
+    // How far actions, types and specifications reach shows only from what is used of them.
+    let mut sites = EndianSlice::new(&call_sites, LittleEndian);
+    let (mut open, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
+    while !sites.is_empty() {
+        let [start, len, pad] = [(); 3].map(|()| value(&mut sites, encoding));
+        let (start, len, pad) = (start.ok_or(DAMAGED)?, len.ok_or(DAMAGED)?, pad.ok_or(DAMAGED)?);
+        let code = region.end - region.start;
+        if start.checked_add(len).is_none_or(|end| end > code) || pad >= code {
+            return Err("its exception table leads outside its code");
+        }
+        open.extend(sites.read_uleb128().map_err(bad)?.checked_sub(1));
+    }
+    let (mut actions_len, mut highest, mut specified) = (0, 0, 0);
+    while let Some(offset) = open.pop().filter(|_| seen.len() < MAX_ACTIONS) {
+        if !seen.insert(offset) {
+            continue;
+        }
+        let mut cursor = table.at(actions_at.checked_add(offset).ok_or(DAMAGED)?).ok_or(DAMAGED)?;
+        let filter = cursor.read_sleb128().map_err(bad)?;
+        let here = table.address(&cursor) - actions_at;
+        let next = cursor.read_sleb128().map_err(bad)?;
+        actions_len = actions_len.max((table.address(&cursor) - actions_at) as usize);
+        if next != 0 {
+            open.push(here.checked_add_signed(next).ok_or(DAMAGED)?);
+        }
+        highest = highest.max(filter);
+        if filter < 0 {
+            let (_, base) = types.ok_or(DAMAGED)?;
+            let mut list = table.at(base + filter.unsigned_abs() - 1).ok_or(DAMAGED)?;
+            loop {
+                let number = list.read_uleb128().map_err(bad)?;
+                specified = specified.max((table.address(&list) - base) as usize);
+                if number == 0 {
+                    break;
+                }
+                highest = highest.max(i64::try_from(number).map_err(|_| DAMAGED)?);
+            }
+        }
+    }
+    let bytes = |at: u64, len: usize| {
+        let from = table.at(at).ok_or(DAMAGED)?;
+        from.slice().get(..len).map(<[u8]>::to_vec).ok_or(DAMAGED)
+    };
+    let specifications = types.map_or(Ok(Vec::new()), |(_, base)| bytes(base, specified))?;
+    let types = match types {
+        None => None,
+        Some(types) => {
+            let named = (1..=highest as u64).map(|number| table.type_entry(types, number));
+            Some(named.collect::<Option<Vec<_>>>().ok_or(DAMAGED)?)
+        }
+    };
+    let actions = bytes(actions_at, actions_len)?;
+    Ok(RawLsda { encoding: encoding.0, call_sites, actions, types, specifications })
+}
+
 type Cursor<'a> = EndianSlice<'a, LittleEndian>;
 
 /// The section with the table.

@@ -15,12 +15,12 @@ mod symbols;
 mod thread_locals;
 
 pub use debug_file::DebugFile;
-pub use frames::{Frame, Frames};
+pub use frames::{CommonRules, Frame, Frames, Rules, rules};
 pub use linkage::{Linkage, Pointer, Slot};
 pub(crate) use load::read_file;
 pub use load::{ImageFile, load};
 pub use locations::Location;
-pub use lsda::{Action, CallSite, Lsda, ViaAddress, read_lsda};
+pub use lsda::{Action, CallSite, Lsda, RawLsda, ViaAddress, raw_lsda, read_lsda};
 pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
 pub use thread_locals::{ThreadLocals, TlsObject};
