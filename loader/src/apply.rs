@@ -12,11 +12,12 @@ use crate::place::{self, Demand};
 use crate::presence::{self, Presence};
 use crate::record::{HEADER_LEN, Header, Record, RegionState, Table};
 use crate::redirect::{Form, PatchState, Redirects, RuntimeRedirect, SiteState, prepare_pages};
+use crate::register::Registration;
 use crate::report::{Effort, Outcome};
 use crate::target::Target;
 use crate::transition::Transition;
 use patchfile::decode::SecondReader;
-use patchfile::{Patch, PatchId, Redirect, RedirectKind, SectionKind};
+use patchfile::{Extent, Patch, PatchId, Redirect, RedirectKind, SectionKind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An address that no place exceeds: makes tables as long as they can get.
@@ -132,6 +133,7 @@ impl Application<'_> {
         if dry_run {
             return Ok((Outcome::Applied, Effort { functions, ..Effort::default() }));
         }
+        self.register(&record)?;
         let pause = self.redirect(&record)?;
         Ok((Outcome::Applied, Effort { functions, pause, injection: self.injection }))
     }
@@ -216,6 +218,10 @@ impl Application<'_> {
         header.writable_len = layout.writable_len;
         header.bias = bias;
         header.gate = layout.symbol(patch, patch.gate, base, bias);
+        if let Some(unwinding) = &patch.unwinding {
+            let start = layout.symbol(patch, unwinding.frames, base, bias);
+            header.frames = AddressRange::sized(start, patch.symbols[unwinding.frames].size);
+        }
         header.patch = self.loaded.id;
         header.build_id = patch.target.build_id.clone();
         header.code = AddressRange { start: base.plus(layout.text.0), end: base.plus(layout.text.1) };
@@ -341,9 +347,14 @@ impl Application<'_> {
             return Err(damaged("it does not describe this patch"));
         }
         let gate = record.header.gate;
+        let state = self.registration(base, &prepared.layout).map(|registration| registration.state);
         let sections = self.loaded.patch.sections.iter().zip(&prepared.layout.sections);
         for ((section, offset), mut bytes) in sections.zip(prepared.contents) {
             let address = base.plus(*offset);
+            if state == Some(address) {
+                // What the unwinder knows.
+                continue;
+            }
             if section.kind == SectionKind::Data {
                 // Variables keep the values that they have, unless those of the image itself begin anew too.
                 if begin_anew {
@@ -364,14 +375,39 @@ impl Application<'_> {
         Ok(record)
     }
 
+    /// Where the code is that makes the unwind tables known, for a payload at `base`.
+    fn registration(&self, base: RuntimeAddr, layout: &Layout) -> Option<Registration> {
+        let (patch, bias) = (&self.loaded.patch, self.bias());
+        let unwinding = patch.unwinding.as_ref()?;
+        let stub = layout.symbol(patch, unwinding.stub, base, bias);
+        let range = |range: &Extent| AddressRange::sized(bias.at(range.address), range.size);
+        Some(Registration {
+            stub: AddressRange::sized(stub, patch.symbols[unwinding.stub].size),
+            state: layout.symbol(patch, unwinding.state, base, bias),
+            avoid: unwinding.avoid.iter().map(range).collect(),
+            frames: unwinding.target_frames.as_ref().map(range),
+        })
+    }
+
+    /// Lets the target's unwinder know the patch's unwind tables.
+    fn register(&mut self, record: &Record) -> Result<()> {
+        let (layout, _) = self.layout();
+        let Some(registration) = self.registration(record.header.executable.start, &layout) else {
+            return Ok(());
+        };
+        self.injection += registration.complete(&self.target, &self.image, self.deadline)?;
+        Ok(())
+    }
+
     /// Redirects the functions.
     fn redirect(&self, record: &Record) -> Result<crate::transition::Pause> {
         let (process, memory) = (&self.target.process, &self.target.memory);
         let redirects = record.redirects();
         let code = record.code_set();
         let mut header = record.header.clone();
-        let mut transition =
-            Transition::prepare(process, memory, &self.target.images, &code, Some(&self.image))?;
+        let patches: Vec<Header> = self.target.filled_regions()?.collect();
+        let images = (&self.target.images[..], &patches[..]);
+        let mut transition = Transition::prepare(process, memory, images, &code, Some(&self.image))?;
         transition.run(self.deadline, || {
             header.applied_at =
                 SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

@@ -11,7 +11,7 @@ use crate::maps::MemoryMap;
 use crate::memory::RemoteMemory;
 use crate::process::Process;
 use crate::restart::{self, Call, Repairs};
-use crate::sigframe;
+use crate::sigframe::{self, SignalFrame};
 use crate::slack::Slack;
 use crate::sys::{self, Resume, Ticker, Wait};
 use crate::threads::{TICK, abandon, detach, interrupt, seize};
@@ -41,17 +41,23 @@ pub(crate) struct SystemCall {
     pub(crate) arguments: [u64; 6],
 }
 
-/// Makes system calls inside a process.
-pub(crate) struct Injector<'a> {
+/// The threads of a process, one of which works for the loader.
+#[derive(Clone, Copy)]
+pub(crate) struct Workers<'a> {
     pub(crate) process: &'a Process,
     pub(crate) memory: &'a RemoteMemory,
     pub(crate) map: &'a MemoryMap,
+}
+
+/// Makes system calls inside a process.
+pub(crate) struct Injector<'a> {
+    pub(crate) workers: Workers<'a>,
     pub(crate) slack: Slack,
     pub(crate) deadline: Instant,
 }
 
 /// Why a thread is not used.
-enum Unfit {
+pub(crate) enum Unfit {
     /// It never can.
     Never(String),
     /// It cannot in its present state.
@@ -70,13 +76,13 @@ impl Injector<'_> {
         calls: &[SystemCall],
         mark: &dyn Fn() -> Result<()>,
     ) -> Result<Duration> {
-        let pid = self.process.pid();
+        let pid = self.workers.process.pid();
         let mut reason = "it has none".to_owned();
         let mut transient;
         loop {
             transient = false;
             let mut asleep = Vec::new();
-            let candidates = self.candidates();
+            let candidates = self.workers.candidates();
             let ticker = Ticker::start(TICK, candidates.clone())
                 .map_err(|error| LoaderError::system(pid, "starting a timer", error))?;
             for tid in candidates {
@@ -104,8 +110,105 @@ impl Injector<'_> {
         }
     }
 
+    /// Makes the calls in thread `tid` if it is fit for it. With `patience`, lets a sleeping thread go on until
+    /// the end of its call first.
+    fn try_thread(
+        &self,
+        tid: Pid,
+        mapping: AddressRange,
+        calls: &[SystemCall],
+        mark: &dyn Fn() -> Result<()>,
+        patience: Option<Duration>,
+        ticker: &Ticker,
+    ) -> Result<std::result::Result<Duration, Unfit>> {
+        let held = self.workers.hold(tid, patience, sigframe::SPARE, ticker)?;
+        let Held { mut thread, regs, mask, frame, begin } = match held {
+            Ok(held) => held,
+            Err(unfit) => return Ok(Err(unfit)),
+        };
+        let (process, memory) = (self.workers.process, self.workers.memory);
+
+        // From here on something of the loader's is in the target: the marker first.
+        self.slack.occupy(memory, mapping)?;
+        if !self.slack.is_reached(memory) {
+            self.slack.vacate(memory)?;
+            return Err(LoaderError::AnotherProgram(process.pid()));
+        }
+        let outcome = memory.write(frame.address, &frame.bytes).and_then(|()| {
+            thread.restore = Some((regs, mask));
+            self.make_calls(&thread, calls, frame.stack_pointer)
+        });
+        let restored =
+            thread.put_back().map_err(|error| LoaderError::system(tid, "restoring a thread", error));
+        drop(thread);
+        let stopped = begin.elapsed();
+        // Nobody runs in the slack any more only if the thread was restored or is gone.
+        if matches!(restored, Ok(()) | Err(LoaderError::ProcessEnded(_))) {
+            mark()?;
+            self.slack.vacate(memory)?;
+        }
+        outcome?;
+        restored?;
+        Ok(Ok(stopped))
+    }
+
+    fn make_calls(&self, held: &HeldThread<'_>, calls: &[SystemCall], stack_pointer: u64) -> Result<()> {
+        let tid = held.tid;
+        let failed = |what, error: io::Error| LoaderError::system(tid, what, error);
+        for (index, call) in calls.iter().enumerate() {
+            let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
+            let Some((home, _)) = held.restore else { break };
+            let regs = user_regs_struct {
+                rax: call.number as u64,
+                orig_rax: u64::MAX,
+                rip: self.slack.code().0,
+                rsp: stack_pointer,
+                rdi,
+                rsi,
+                rdx,
+                r10,
+                r8,
+                r9,
+                ..home
+            };
+            ptrace::setregs(tid, regs).map_err(|errno| failed("setting registers", errno.into()))?;
+            if index == 0 {
+                // After the registers, so that a loader that dies between leaves no thread deaf: from now on
+                // the frame brings the old mask back.
+                sys::set_signal_mask(tid, u64::MAX)
+                    .map_err(|error| failed("setting the signal mask", error))?;
+            }
+            let deadline = Instant::now() + CALL_PATIENCE;
+            for _entry_then_exit in 0..2 {
+                held.run_to_syscall_stop(deadline).map_err(|error| failed("making a system call", error))?;
+            }
+            let result =
+                ptrace::getregs(tid).map_err(|errno| failed("reading registers", errno.into()))?.rax as i64;
+            if (-4095..0).contains(&result) {
+                let error = io::Error::from_raw_os_error(-result as i32);
+                return Err(LoaderError::InjectedCall {
+                    pid: self.workers.process.pid(),
+                    call: call.name,
+                    error,
+                });
+            }
+            if call.number == libc::SYS_mmap && result as u64 != call.arguments[0] {
+                // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a hint.
+                let error = io::Error::from_raw_os_error(libc::EEXIST);
+                return Err(LoaderError::InjectedCall {
+                    pid: self.workers.process.pid(),
+                    call: call.name,
+                    error,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Workers<'a> {
     /// The threads of the process, those that are disturbed least first.
-    fn candidates(&self) -> Vec<Pid> {
+    pub(crate) fn candidates(&self) -> Vec<Pid> {
         let mut tids = self.process.tasks().unwrap_or_default();
         tids.sort_by_cached_key(|tid| match self.process.blocked_call(*tid) {
             // Runs at the moment, or waits outside a system call.
@@ -121,17 +224,15 @@ impl Injector<'_> {
         tids
     }
 
-    /// Makes the calls in thread `tid` if it is fit for it. With `patience`, lets a sleeping thread go on until
-    /// the end of its call first.
-    fn try_thread(
+    /// Stops thread `tid` if it is fit, and makes its way home ready, with `spare` bytes of stack below it. With
+    /// `patience`, lets a sleeping thread go on until the end of its call first.
+    pub(crate) fn hold(
         &self,
         tid: Pid,
-        mapping: AddressRange,
-        calls: &[SystemCall],
-        mark: &dyn Fn() -> Result<()>,
         patience: Option<Duration>,
-        ticker: &Ticker,
-    ) -> Result<std::result::Result<Duration, Unfit>> {
+        spare: u64,
+        ticker: &'a Ticker,
+    ) -> Result<std::result::Result<Held<'a>, Unfit>> {
         if let Err(unfit) = self.vet(tid) {
             return Ok(Err(unfit));
         }
@@ -176,31 +277,10 @@ impl Injector<'_> {
         };
         let mask = sys::signal_mask(tid).map_err(|error| failed("reading the signal mask", error))?;
         let xstate = sys::xstate(tid).map_err(|error| failed("reading vector registers", error))?;
-        let Some(frame) = sigframe::build(&regs, &xstate, mask, stack.range) else {
+        let Some(frame) = sigframe::build(&regs, &xstate, mask, stack.range, spare) else {
             return Ok(Err(Unfit::Now("has too little room on its stack".to_owned())));
         };
-
-        // From here on something of the loader's is in the target: the marker first.
-        self.slack.occupy(self.memory, mapping)?;
-        if !self.slack.is_reached(self.memory) {
-            self.slack.vacate(self.memory)?;
-            return Err(LoaderError::AnotherProgram(self.process.pid()));
-        }
-        let outcome = self.memory.write(frame.address, &frame.bytes).and_then(|()| {
-            held.restore = Some((regs, mask));
-            self.make_calls(&held, calls, frame.stack_pointer)
-        });
-        let restored = held.put_back().map_err(|error| failed("restoring a thread", error));
-        drop(held);
-        let stopped = begin.elapsed();
-        // Nobody runs in the slack any more only if the thread was restored or is gone.
-        if matches!(restored, Ok(()) | Err(LoaderError::ProcessEnded(_))) {
-            mark()?;
-            self.slack.vacate(self.memory)?;
-        }
-        outcome?;
-        restored?;
-        Ok(Ok(stopped))
+        Ok(Ok(Held { thread: held, regs, mask, frame, begin }))
     }
 
     /// What can be told of a thread while it runs.
@@ -248,67 +328,34 @@ impl Injector<'_> {
         sys::rseq_area(tid)
             .is_some_and(|area| self.memory.read_u64(RuntimeAddr(area + RSEQ_CS)).is_ok_and(|cs| cs != 0))
     }
+}
 
-    fn make_calls(&self, held: &HeldThread<'_>, calls: &[SystemCall], stack_pointer: u64) -> Result<()> {
-        let tid = held.tid;
-        let failed = |what, error: io::Error| LoaderError::system(tid, what, error);
-        for (index, call) in calls.iter().enumerate() {
-            let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
-            let Some((home, _)) = held.restore else { break };
-            let regs = user_regs_struct {
-                rax: call.number as u64,
-                orig_rax: u64::MAX,
-                rip: self.slack.code().0,
-                rsp: stack_pointer,
-                rdi,
-                rsi,
-                rdx,
-                r10,
-                r8,
-                r9,
-                ..home
-            };
-            ptrace::setregs(tid, regs).map_err(|errno| failed("setting registers", errno.into()))?;
-            if index == 0 {
-                // After the registers, so that a loader that dies between leaves no thread deaf: from now on
-                // the frame brings the old mask back.
-                sys::set_signal_mask(tid, u64::MAX)
-                    .map_err(|error| failed("setting the signal mask", error))?;
-            }
-            let deadline = Instant::now() + CALL_PATIENCE;
-            for _entry_then_exit in 0..2 {
-                held.run_to_syscall_stop(deadline).map_err(|error| failed("making a system call", error))?;
-            }
-            let result =
-                ptrace::getregs(tid).map_err(|errno| failed("reading registers", errno.into()))?.rax as i64;
-            if (-4095..0).contains(&result) {
-                let error = io::Error::from_raw_os_error(-result as i32);
-                return Err(LoaderError::InjectedCall { pid: self.process.pid(), call: call.name, error });
-            }
-            if call.number == libc::SYS_mmap && result as u64 != call.arguments[0] {
-                // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a hint.
-                let error = io::Error::from_raw_os_error(libc::EEXIST);
-                return Err(LoaderError::InjectedCall { pid: self.process.pid(), call: call.name, error });
-            }
-        }
-        Ok(())
-    }
+/// A thread that is stopped, with what leads it home.
+pub(crate) struct Held<'a> {
+    pub(crate) thread: HeldThread<'a>,
+    /// Its registers and signal mask.
+    pub(crate) regs: user_regs_struct,
+    pub(crate) mask: u64,
+    /// The frame that restores them.
+    pub(crate) frame: SignalFrame,
+    /// When it was asked to stop.
+    pub(crate) begin: Instant,
 }
 
 /// A stopped thread that is let go when this is dropped, restored if need be.
-struct HeldThread<'a> {
-    tid: Pid,
+pub(crate) struct HeldThread<'a> {
+    pub(crate) tid: Pid,
     /// Signal to deliver.
     signal: i32,
     /// Registers and signal mask to put back.
-    restore: Option<(user_regs_struct, u64)>,
+    pub(crate) restore: Option<(user_regs_struct, u64)>,
     /// Ends waits, for the clock to be looked at.
     ticker: &'a Ticker,
 }
 
 impl HeldThread<'_> {
     /// Runs up to the next system call stop. With all signals blocked only SIGSTOP and SIGKILL interfere.
-    fn run_to_syscall_stop(&self, deadline: Instant) -> io::Result<()> {
+    pub(crate) fn run_to_syscall_stop(&self, deadline: Instant) -> io::Result<()> {
         let mut signal = 0;
         loop {
             sys::resume(self.tid, Resume::ToSystemCall, signal)?;
@@ -359,7 +406,7 @@ impl HeldThread<'_> {
     }
 
     /// Puts registers and signal mask back, at a stop where the kernel restarts interrupted calls.
-    fn put_back(&mut self) -> io::Result<()> {
+    pub(crate) fn put_back(&mut self) -> io::Result<()> {
         let Some((regs, mask)) = self.restore else { return Ok(()) };
         loop {
             ptrace::interrupt(self.tid)?;
@@ -375,6 +422,19 @@ impl HeldThread<'_> {
         ptrace::setregs(self.tid, regs)?;
         self.restore = None;
         Ok(())
+    }
+}
+
+impl HeldThread<'_> {
+    /// Lets the thread go on as it is: the frame on its stack leads it home.
+    pub(crate) fn leave(mut self) {
+        self.restore = None;
+        match interrupt(self.tid, self.ticker) {
+            Ok(Some((signal, 0))) if signal != SYSCALL_STOP => self.signal = signal,
+            Ok(_) => {}
+            // It does not stop: the end of the loader sets it free.
+            Err(_) => std::mem::forget(self),
+        }
     }
 }
 

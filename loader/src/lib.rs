@@ -15,6 +15,7 @@
 
 pub mod address;
 pub mod apply;
+mod call;
 pub mod cli;
 pub mod code;
 pub mod combine;
@@ -26,6 +27,7 @@ pub mod imports;
 mod inject;
 pub mod list;
 pub mod lock;
+mod locks;
 pub mod maps;
 pub mod memory;
 pub mod parked;
@@ -36,6 +38,7 @@ pub mod process;
 pub mod quiesce;
 pub mod record;
 pub mod redirect;
+mod register;
 pub mod report;
 mod restart;
 pub mod revert;

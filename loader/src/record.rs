@@ -11,8 +11,8 @@
 //!  24  bytes mapped r-x         168  SHA-256 of the table
 //!  32  bytes mapped rw-         200  start of the patch's code
 //!  40  time applied, seconds    208  end of the patch's code
-//!  48  load bias of the image   216  zero
-//!  56  address of the gate
+//!  48  load bias of the image   216  start of its unwind tables, 0 if there are none
+//!  56  address of the gate      224  their end
 //! ```
 //!
 //! The table behind them is a JSON document, [`Table`].
@@ -28,8 +28,8 @@ use patchfile::{BuildId, PatchId, Sha256};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: [u8; 8] = *b"\x7fTGPMEM\0";
-/// Version 2 added what a patch relies on to the table.
-const VERSION: u32 = 2;
+/// Version 2 added what a patch relies on to the table, version 3 the unwind tables.
+const VERSION: u32 = 3;
 const MAX_BUILD_ID: usize = 64;
 /// No patch has a table this long.
 const MAX_TABLE: u32 = 256 << 20;
@@ -69,6 +69,8 @@ pub struct Header {
     pub build_id: BuildId,
     /// The patch's code, trampolines included.
     pub code: AddressRange,
+    /// Unwind tables of that code, empty if there are none.
+    pub frames: AddressRange,
     table_len: u32,
     table_digest: Sha256,
 }
@@ -106,6 +108,7 @@ impl Header {
             patch: PatchId([0; 32]),
             build_id: BuildId(Vec::new()),
             code: AddressRange::default(),
+            frames: AddressRange::default(),
             table_len: 0,
             table_digest: Sha256::of(&[]),
         }
@@ -150,6 +153,8 @@ impl Header {
         put(168, &self.table_digest.0);
         put(200, &self.code.start.0.to_le_bytes());
         put(208, &self.code.end.0.to_le_bytes());
+        put(216, &self.frames.start.0.to_le_bytes());
+        put(224, &self.frames.end.0.to_le_bytes());
         bytes
     }
 
@@ -176,6 +181,7 @@ impl Header {
             patch: PatchId(bytes[64..96].try_into().ok()?),
             build_id: BuildId(bytes[104..].get(..build_id_len.min(MAX_BUILD_ID))?.to_vec()),
             code: AddressRange { start: RuntimeAddr(u64_at(200)?), end: RuntimeAddr(u64_at(208)?) },
+            frames: AddressRange { start: RuntimeAddr(u64_at(216)?), end: RuntimeAddr(u64_at(224)?) },
             table_len: u32_at(100)?,
             table_digest: Sha256(bytes[168..200].try_into().ok()?),
         })

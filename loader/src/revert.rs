@@ -86,7 +86,8 @@ fn revert_in(target: &Target, name: &PatchName, deadline: Instant) -> Result<(Ou
     prepare_pages(redirects.places(), &target.memory)?;
     let image = image_of(&record.header, target);
     let (process, memory) = (&target.process, &target.memory);
-    let mut transition = Transition::prepare(process, memory, &target.images, &code, image)?;
+    let patches: Vec<Header> = target.filled_regions()?.collect();
+    let mut transition = Transition::prepare(process, memory, (&target.images, &patches), &code, image)?;
     let pause = transition.run(deadline, || redirects.remove(&target.memory))?;
     Ok((Outcome::Reverted, Effort { functions, pause, injection: Duration::ZERO }))
 }

@@ -31,8 +31,8 @@ const RED_ZONE: u64 = 128;
 const FRAME_LEN: usize = 8 + UCONTEXT_LEN + 128;
 const UCONTEXT_LEN: usize = 8 + 8 + 24 + SIGCONTEXT_LEN + 8;
 const SIGCONTEXT_LEN: usize = 256;
-/// What must stay free below the frame.
-const SPARE: u64 = 512;
+/// What must stay free below the frame for system calls.
+pub(crate) const SPARE: u64 = 512;
 
 /// A frame ready to be written.
 pub(crate) struct SignalFrame {
@@ -45,12 +45,13 @@ pub(crate) struct SignalFrame {
 }
 
 /// The frame that restores `regs`, `xstate` and `mask`. None if it does not fit into `stack`, the mapping that
-/// the thread's stack pointer is in.
+/// the thread's stack pointer is in, with `spare` bytes below it.
 pub(crate) fn build(
     regs: &user_regs_struct,
     xstate: &[u8],
     mask: u64,
     stack: AddressRange,
+    spare: u64,
 ) -> Option<SignalFrame> {
     let home = match restart::call_state(regs) {
         Call::Restarts => restart::call_again(regs),
@@ -61,7 +62,7 @@ pub(crate) fn build(
     let image_at = regs.rsp.checked_sub(RED_ZONE + image.len() as u64)? & !63;
     // As at a function's entry: the stack pointer plus 8 is a multiple of 16.
     let frame_at = (image_at.checked_sub(FRAME_LEN as u64)? & !15).checked_sub(8)?;
-    if frame_at.checked_sub(SPARE)? < stack.start.0 {
+    if frame_at.checked_sub(spare)? < stack.start.0 {
         return None;
     }
     let mut bytes = vec![0; (image_at - frame_at) as usize];

@@ -3,7 +3,7 @@
 use crate::address::{AddressRange, RuntimeAddr};
 use crate::error::{LoaderError, Result};
 use crate::image::Image;
-use crate::inject::{Injector, SystemCall};
+use crate::inject::{Injector, SystemCall, Workers};
 use crate::lock::TargetLock;
 use crate::maps::{Mapping, MemoryMap};
 use crate::memory::RemoteMemory;
@@ -160,19 +160,18 @@ impl Target {
         self.make_calls(region, &calls, deadline)
     }
 
+    /// Its threads, to work for the loader.
+    pub(crate) fn workers(&self) -> Workers<'_> {
+        Workers { process: &self.process, memory: &self.memory, map: &self.map }
+    }
+
     fn make_calls(
         &mut self,
         region: AddressRange,
         calls: &[SystemCall],
         deadline: Instant,
     ) -> Result<Duration> {
-        let injector = Injector {
-            process: &self.process,
-            memory: &self.memory,
-            map: &self.map,
-            slack: self.slack()?,
-            deadline,
-        };
+        let injector = Injector { workers: self.workers(), slack: self.slack()?, deadline };
         // Whatever came of the calls, what they left is marked before the marker in the slack goes.
         let outcome = injector.run(region, calls, &|| mark(&self.process, &self.memory, region));
         self.refresh_map()?;

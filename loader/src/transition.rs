@@ -9,6 +9,7 @@ use crate::memory::RemoteMemory;
 use crate::parked::ParkedStacks;
 use crate::process::Process;
 use crate::quiesce::{ActivenessCheck, Blocker};
+use crate::record::Header;
 use crate::sharers::SharerSearch;
 use crate::sys::{self, Urgency};
 use crate::threads::{StopTimes, TaskKinds, ThreadStop};
@@ -50,17 +51,17 @@ pub struct Transition<'a> {
 }
 
 impl<'a> Transition<'a> {
-    /// Prepares what can be prepared while the target runs. `code` is that of `image`, if it is known.
+    /// Prepares what can be prepared while the target runs. `patches` are those in the process, `code` is that of `image`, if it is known.
     pub fn prepare(
         process: &'a Process,
         memory: &'a RemoteMemory,
-        images: &[Image],
+        (images, patches): (&[Image], &[Header]),
         code: &'a CodeSet,
         image: Option<&'a Image>,
     ) -> Result<Self> {
         let mut kinds = TaskKinds::default();
         kinds.learn(process)?;
-        let unwinder = Unwinder::new(images, memory);
+        let unwinder = Unwinder::new(images, patches, memory);
         let parked = ParkedStacks::prepare(process);
         let maps = process.maps_file()?;
         let leader = process.task_stat(process.pid());

@@ -7,10 +7,11 @@
 use crate::address::{AddressRange, RuntimeAddr};
 use crate::image::Image;
 use crate::memory::RemoteMemory;
+use crate::record::Header;
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, EvaluationResult, LittleEndian, Location,
-    Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection as _, UnwindTableRow, Value,
-    X86_64,
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, EvaluationResult, FrameDescriptionEntry,
+    LittleEndian, Location, Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection as _,
+    UnwindTableRow, Value, X86_64,
 };
 use libc::user_regs_struct;
 
@@ -64,18 +65,29 @@ pub struct Unwinder {
 
 struct Table {
     covers: AddressRange,
-    header: Vec<u8>,
-    header_at: u64,
+    /// The index (`.eh_frame_hdr`) and its address; patches have none.
+    index: Option<(Vec<u8>, u64)>,
     frames: Vec<u8>,
     frames_at: u64,
 }
 
 impl Unwinder {
-    /// Reads the tables of `images`. Images without usable tables are left out: unwinding fails there.
-    pub fn new(images: &[Image], memory: &RemoteMemory) -> Self {
+    /// Reads the tables of `images` and of the `patches` in them. Those without usable tables are left out: unwinding
+    /// fails there.
+    pub fn new(images: &[Image], patches: &[Header], memory: &RemoteMemory) -> Self {
         let mut tables: Vec<Table> = images.iter().filter_map(|image| Table::read(image, memory)).collect();
+        tables.extend(patches.iter().filter_map(|patch| Table::of_patch(patch, memory)));
         tables.sort_by_key(|table| table.covers);
         Unwinder { tables }
+    }
+
+    /// Adds the tables at `frames`, which are for the code in `covers`, unless there are some already.
+    pub(crate) fn add(&mut self, covers: AddressRange, frames: AddressRange, memory: &RemoteMemory) {
+        let known = self.tables.iter().any(|table| table.covers == covers);
+        if let Some(table) = Table::without_index(covers, frames, memory).filter(|_| !known) {
+            self.tables.push(table);
+            self.tables.sort_by_key(|table| table.covers);
+        }
     }
 
     /// The activations of a stopped thread, innermost first.
@@ -107,6 +119,11 @@ impl Unwinder {
             registers = caller;
             exact = interrupted;
         }
+    }
+
+    /// Where the function that holds `address` begins, as far as unwind tables tell.
+    pub(crate) fn function_start(&self, address: RuntimeAddr) -> Option<RuntimeAddr> {
+        self.table(address)?.with_entry(address, |fde, _, _| Ok(RuntimeAddr(fde.initial_address()))).ok()
     }
 
     fn table(&self, address: RuntimeAddr) -> Option<&Table> {
@@ -162,7 +179,48 @@ impl Table {
         let len = end.0.checked_sub(frames_at.0).filter(|len| *len <= MAX_TABLE)?;
         let frames = memory.read_vec(frames_at, len).ok()?;
         let (header_at, frames_at) = (header_range.start.0, frames_at.0);
-        Some(Table { covers: image.extent(), header, header_at, frames, frames_at })
+        Some(Table { covers: image.extent(), index: Some((header, header_at)), frames, frames_at })
+    }
+
+    fn of_patch(patch: &Header, memory: &RemoteMemory) -> Option<Self> {
+        // The target may be hostile.
+        let sound = patch.executable.contains_range(&patch.frames);
+        Table::without_index(patch.code, patch.frames, memory).filter(|_| sound)
+    }
+
+    fn without_index(covers: AddressRange, frames: AddressRange, memory: &RemoteMemory) -> Option<Self> {
+        if frames.is_empty() || frames.len() > MAX_TABLE {
+            return None;
+        }
+        let frames_at = frames.start.0;
+        let frames = memory.read_vec(frames.start, frames.len()).ok()?;
+        Some(Table { covers, index: None, frames, frames_at })
+    }
+
+    /// Calls `use_it` with the entry for an instruction.
+    fn with_entry<T>(
+        &self,
+        instruction: RuntimeAddr,
+        use_it: impl FnOnce(
+            &FrameDescriptionEntry<Slice<'_>>,
+            &EhFrame<Slice<'_>>,
+            &BaseAddresses,
+        ) -> Result<T, UnwindError>,
+    ) -> Result<T, UnwindError> {
+        let unusable = |error: gimli::Error| unusable(instruction, &error);
+        let section = EhFrame::new(&self.frames, LittleEndian);
+        let bases = BaseAddresses::default().set_eh_frame(self.frames_at);
+        let (entry, bases) = match &self.index {
+            Some((header, header_at)) => {
+                let bases = bases.set_eh_frame_hdr(*header_at);
+                let header = EhFrameHdr::new(header, LittleEndian).parse(&bases, 8).map_err(unusable)?;
+                let index = header.table().ok_or(UnwindError::NoInformation(instruction))?;
+                let entry = index.fde_for_address(&section, &bases, instruction.0, EhFrame::cie_from_offset);
+                (entry, bases)
+            }
+            None => (section.fde_for_address(&bases, instruction.0, EhFrame::cie_from_offset), bases),
+        };
+        use_it(&entry.map_err(unusable)?, &section, &bases)
     }
 
     fn step(
@@ -172,21 +230,21 @@ impl Table {
         context: &mut UnwindContext<usize>,
         memory: &RemoteMemory,
     ) -> Result<Step, UnwindError> {
-        let unusable = |error: gimli::Error| match error {
-            gimli::Error::NoUnwindInfoForAddress => UnwindError::NoInformation(instruction),
-            error => UnwindError::Unusable(instruction, error.to_string()),
-        };
-        let bases = BaseAddresses::default().set_eh_frame_hdr(self.header_at).set_eh_frame(self.frames_at);
-        let header = EhFrameHdr::new(&self.header, LittleEndian).parse(&bases, 8).map_err(unusable)?;
-        let index = header.table().ok_or(UnwindError::NoInformation(instruction))?;
-        let section = EhFrame::new(&self.frames, LittleEndian);
-        let fde = index
-            .fde_for_address(&section, &bases, instruction.0, EhFrame::cie_from_offset)
-            .map_err(unusable)?;
-        let row = fde.unwind_info_for_address(&section, &bases, context, instruction.0).map_err(unusable)?;
-        let frame =
-            FrameRules { section: &section, encoding: fde.cie().encoding(), registers, memory, instruction };
-        frame.caller(row, fde.is_signal_trampoline())
+        self.with_entry(instruction, |fde, section, bases| {
+            let row = fde
+                .unwind_info_for_address(section, bases, context, instruction.0)
+                .map_err(|error| unusable(instruction, &error))?;
+            let encoding = fde.cie().encoding();
+            let frame = FrameRules { section, encoding, registers, memory, instruction };
+            frame.caller(row, fde.is_signal_trampoline())
+        })
+    }
+}
+
+fn unusable(instruction: RuntimeAddr, error: &gimli::Error) -> UnwindError {
+    match error {
+        gimli::Error::NoUnwindInfoForAddress => UnwindError::NoInformation(instruction),
+        error => UnwindError::Unusable(instruction, error.to_string()),
     }
 }
 

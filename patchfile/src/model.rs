@@ -113,6 +113,8 @@ pub struct Unwinding {
     pub stub: usize,
     /// Index of the symbol of the byte that says how far that got, one of [`crate::format::registration`].
     pub state: usize,
+    /// The target's own unwind tables, if its program headers do not lead to them.
+    pub target_frames: Option<Extent>,
     /// Code of the target that takes the locks which the stub needs: no thread runs the stub that is inside.
     pub avoid: Vec<Extent>,
 }

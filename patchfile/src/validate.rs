@@ -120,7 +120,8 @@ impl Patch {
                 && offset == 0
                 && self.symbols[unwinding.state].size > 0
         });
-        let ranges = unwinding.avoid.iter().all(|range| range.address.0.checked_add(range.size).is_some());
+        let mut ranges = unwinding.avoid.iter().chain(&unwinding.target_frames);
+        let ranges = ranges.all(|range| range.address.0.checked_add(range.size).is_some());
         if tables && state && ranges {
             return Ok(());
         }

@@ -48,7 +48,7 @@ pub(crate) fn shift_symbols(
             redirect.trampoline = shift(redirect.trampoline)?;
         }
     }
-    if let Some(Unwinding { frames, stub, state, avoid: _ }) = unwinding {
+    if let Some(Unwinding { frames, stub, state, .. }) = unwinding {
         for symbol in [frames, stub, state] {
             *symbol = shift(*symbol)?;
         }

@@ -32,6 +32,7 @@ use patchfile::{
     Extent, LinkAddr, Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, SymbolKind,
     Unwinding,
 };
+use std::ops::Range;
 
 /// Where the unwinder is that the target uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +163,11 @@ impl Builder<'_, '_, '_> {
         });
         let place = Place::Patch { section, offset: 0 };
         let stub = self.symbol("__tardigrade_register".to_owned(), place, size, SymbolKind::Function);
-        Unwinding { frames, stub, state, avoid: avoided(&self.input.pair.old.image, unwinder) }
+        let old = &self.input.pair.old.image;
+        let section = |name: &str| old.sections.iter().find(|section| section.name == name);
+        let untold = section(".eh_frame").filter(|_| section(".eh_frame_hdr").is_none());
+        let target_frames = untold.map(|frames| extent(&frames.range));
+        Unwinding { frames, stub, state, target_frames, avoid: avoided(old, unwinder) }
     }
 
     /// A slot with the address of a function of the unwinder.
@@ -222,15 +227,18 @@ fn avoided(target: &Image<'_>, unwinder: Unwinder) -> Vec<Extent> {
             || ["free", "cfree", "_int_free", "__libc_free"].contains(&name.as_str());
         let of_library = begins(&["_dl_", "dl_iterate", "__lll_lock_wait", "arena_get", "sysm", "systrim"])
             || begins(&["new_heap", "heap_trim", "tcache_", "mtrim", "_int_"]);
-        let of_unwinder = begins(&["_Unwind_", "__register_frame", "__deregister_frame", "uw_", "execute_cfa"])
-            || begins(&["search_object", "init_object", "classify_object", "linear_search", "frame_"]);
+        let of_unwinder = begins(&["_Unwind_", "__register_frame", "__deregister_frame", "uw_"]);
         allocates || (is_static && of_library) || (unwinder == Unwinder::Inside && of_unwinder)
     };
     let found = target.functions.iter().filter(|function| {
         std::iter::once(&function.name).chain(&function.aliases).any(|name| takes_locks(name))
     });
     let parts = found.flat_map(|function| &function.parts);
-    parts.map(|part| Extent { address: LinkAddr(part.start), size: part.end - part.start }).collect()
+    parts.map(extent).collect()
+}
+
+fn extent(range: &Range<u64>) -> Extent {
+    Extent { address: LinkAddr(range.start), size: range.end - range.start }
 }
 
 #[derive(Default)]
