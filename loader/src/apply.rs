@@ -17,7 +17,7 @@ use crate::report::{Effort, Outcome};
 use crate::target::Target;
 use crate::transition::Transition;
 use patchfile::decode::SecondReader;
-use patchfile::{Extent, Patch, PatchId, Redirect, RedirectKind, SectionKind};
+use patchfile::{Extent, Patch, PatchId, Place, Redirect, RedirectKind, SectionKind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An address that no place exceeds: makes tables as long as they can get.
@@ -221,6 +221,9 @@ impl Application<'_> {
         if let Some(unwinding) = &patch.unwinding {
             let start = layout.symbol(patch, unwinding.frames, base, bias);
             header.frames = AddressRange::sized(start, patch.symbols[unwinding.frames].size);
+            if let Some(frames) = &unwinding.target_frames {
+                header.image_frames = AddressRange::sized(bias.at(frames.address), frames.size);
+            }
         }
         header.patch = self.loaded.id;
         header.build_id = patch.target.build_id.clone();
@@ -384,8 +387,11 @@ impl Application<'_> {
         Some(Registration {
             stub: AddressRange::sized(stub, patch.symbols[unwinding.stub].size),
             state: layout.symbol(patch, unwinding.state, base, bias),
+            inside: !patch
+                .symbols
+                .iter()
+                .any(|symbol| symbol.place == Place::Import && symbol.name.starts_with("__register_frame@")),
             avoid: unwinding.avoid.iter().map(range).collect(),
-            frames: unwinding.target_frames.as_ref().map(range),
         })
     }
 

@@ -13,6 +13,8 @@
 //!  40  time applied, seconds    208  end of the patch's code
 //!  48  load bias of the image   216  start of its unwind tables, 0 if there are none
 //!  56  address of the gate      224  their end
+//!                               232  start of the image's own unwind tables, if only the patch tells
+//!                               240  their end
 //! ```
 //!
 //! The table behind them is a JSON document, [`Table`].
@@ -71,6 +73,8 @@ pub struct Header {
     pub code: AddressRange,
     /// Unwind tables of that code, empty if there are none.
     pub frames: AddressRange,
+    /// Unwind tables of the image itself, empty if its program headers lead to them.
+    pub image_frames: AddressRange,
     table_len: u32,
     table_digest: Sha256,
 }
@@ -109,6 +113,7 @@ impl Header {
             build_id: BuildId(Vec::new()),
             code: AddressRange::default(),
             frames: AddressRange::default(),
+            image_frames: AddressRange::default(),
             table_len: 0,
             table_digest: Sha256::of(&[]),
         }
@@ -155,6 +160,8 @@ impl Header {
         put(208, &self.code.end.0.to_le_bytes());
         put(216, &self.frames.start.0.to_le_bytes());
         put(224, &self.frames.end.0.to_le_bytes());
+        put(232, &self.image_frames.start.0.to_le_bytes());
+        put(240, &self.image_frames.end.0.to_le_bytes());
         bytes
     }
 
@@ -182,6 +189,7 @@ impl Header {
             build_id: BuildId(bytes[104..].get(..build_id_len.min(MAX_BUILD_ID))?.to_vec()),
             code: AddressRange { start: RuntimeAddr(u64_at(200)?), end: RuntimeAddr(u64_at(208)?) },
             frames: AddressRange { start: RuntimeAddr(u64_at(216)?), end: RuntimeAddr(u64_at(224)?) },
+            image_frames: AddressRange { start: RuntimeAddr(u64_at(232)?), end: RuntimeAddr(u64_at(240)?) },
             table_len: u32_at(100)?,
             table_digest: Sha256(bytes[168..200].try_into().ok()?),
         })

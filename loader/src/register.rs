@@ -19,10 +19,10 @@ pub(crate) struct Registration {
     pub(crate) stub: AddressRange,
     /// How far it got.
     pub(crate) state: RuntimeAddr,
+    /// The unwinder is part of the patched image.
+    pub(crate) inside: bool,
     /// Code of the patched image that takes the locks which the unwinder needs.
     pub(crate) avoid: Vec<AddressRange>,
-    /// Unwind tables of the patched image, if it does not lead to them itself.
-    pub(crate) frames: Option<AddressRange>,
 }
 
 impl Registration {
@@ -52,12 +52,10 @@ impl Registration {
         if state()? == DONE {
             return Ok(Duration::ZERO);
         }
+        self.refuse_another(target)?;
         let locks = Locks::read(target, self.avoid.clone())?;
         let patches: Vec<_> = target.filled_regions()?.collect();
-        let mut unwinder = Unwinder::new(&target.images, &patches, memory);
-        if let Some(frames) = self.frames {
-            unwinder.add(image.extent(), frames, memory);
-        }
+        let unwinder = Unwinder::new(&target.images, &patches, memory);
         let stopped =
             call::run(target.workers(), self.stub, &|regs| locks.free(regs, &unwinder, memory), deadline)?;
         match state()? {
@@ -66,6 +64,19 @@ impl Registration {
                 let reason = "its unwinder did not take the unwind tables".to_owned();
                 Err(LoaderError::Busy { pid, reason })
             }
+        }
+    }
+
+    /// Two unwinders in a process: an exception that one of them takes through patched code is not known to the other.
+    fn refuse_another(&self, target: &Target) -> Result<()> {
+        let other = target.images.iter().find(|image| image.name.starts_with("libgcc_s"));
+        match other {
+            Some(other) if self.inside => Err(LoaderError::Import {
+                pid: target.process.pid(),
+                symbol: "__register_frame".to_owned(),
+                reason: format!("the image has an unwinder of its own, and {} is there too", other.name),
+            }),
+            _ => Ok(()),
         }
     }
 }

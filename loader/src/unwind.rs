@@ -77,17 +77,17 @@ impl Unwinder {
     pub fn new(images: &[Image], patches: &[Header], memory: &RemoteMemory) -> Self {
         let mut tables: Vec<Table> = images.iter().filter_map(|image| Table::read(image, memory)).collect();
         tables.extend(patches.iter().filter_map(|patch| Table::of_patch(patch, memory)));
+        for patch in patches {
+            let Some(image) = images.iter().find(|it| it.extent().contains_range(&patch.image_frames)) else {
+                continue;
+            };
+            let covers = image.extent();
+            if !tables.iter().any(|table| table.covers == covers) {
+                tables.extend(Table::without_index(covers, patch.image_frames, memory));
+            }
+        }
         tables.sort_by_key(|table| table.covers);
         Unwinder { tables }
-    }
-
-    /// Adds the tables at `frames`, which are for the code in `covers`, unless there are some already.
-    pub(crate) fn add(&mut self, covers: AddressRange, frames: AddressRange, memory: &RemoteMemory) {
-        let known = self.tables.iter().any(|table| table.covers == covers);
-        if let Some(table) = Table::without_index(covers, frames, memory).filter(|_| !known) {
-            self.tables.push(table);
-            self.tables.sort_by_key(|table| table.covers);
-        }
     }
 
     /// The activations of a stopped thread, innermost first.

@@ -2,26 +2,35 @@
 
 mod support;
 
+use loader::apply::LoadedPatch;
 use loader::report::Outcome;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use patchfile::Patch;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Image, Link, Victim, checked_patch, image, loaded, scratch};
+use support::{Image, Link, Victim, checked_patch, image, loaded, registered_patch, scratch};
 
 fn patch_file(image: &Image) -> PathBuf {
-    let path = scratch().join("checked.tgp");
-    std::fs::write(&path, checked_patch(image).to_bytes().unwrap()).unwrap();
+    file_of("checked.tgp", &checked_patch(image))
+}
+
+fn file_of(name: &str, patch: &Patch) -> PathBuf {
+    let path = scratch().join(name);
+    std::fs::write(&path, patch.to_bytes().unwrap()).unwrap();
     path
 }
 
 fn loader_command(operation: &str, pid: i32) -> Command {
+    command_with(operation, &scratch().join("checked.tgp"), pid)
+}
+
+fn command_with(operation: &str, file: &Path, pid: i32) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tardigrade"));
-    let file = scratch().join("checked.tgp");
     command.arg(operation).arg(file).arg("--pid").arg(pid.to_string());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
@@ -68,21 +77,32 @@ fn kill_at_step(mut command: Command, last: usize) -> bool {
 /// After each kill the target is all-old or all-new, and the next commands put everything right.
 #[track_caller]
 fn recovers(victim: &mut Victim, image: &Image, text: &[u8], step: usize, what: &str) {
+    recovers_with(victim, image, &loaded(checked_patch(image)), text, step, what);
+}
+
+#[track_caller]
+fn recovers_with(
+    victim: &mut Victim,
+    image: &Image,
+    loaded: &LoadedPatch,
+    text: &[u8],
+    step: usize,
+    what: &str,
+) {
     let what = &format!("{what} killed at step {step}");
-    let loaded = loaded(checked_patch(image));
     let before = victim.unharmed();
     assert!(before["answer"] == before["twin"] && before["twin"] == before["tiny"], "{what}: {before:?}");
     let state = victim.state();
     if step.is_multiple_of(2) {
         // Undo first, instead of finishing.
-        let outcome = victim.revert(&loaded).unwrap_or_else(|error| panic!("{what}, {state:?}: {error}")).0;
+        let outcome = victim.revert(loaded).unwrap_or_else(|error| panic!("{what}, {state:?}: {error}")).0;
         assert!(matches!(outcome, Outcome::Reverted | Outcome::Absent), "{what}");
         assert_eq!(victim.answer(), 1, "{what}");
     }
-    let outcome = victim.apply(&loaded).unwrap_or_else(|error| panic!("{what}, {state:?}: {error}")).0;
+    let outcome = victim.apply(loaded).unwrap_or_else(|error| panic!("{what}, {state:?}: {error}")).0;
     assert!(matches!(outcome, Outcome::Applied | Outcome::Already), "{what}");
     assert_eq!(victim.answer(), 2, "{what}");
-    assert_eq!(victim.revert(&loaded).unwrap().0, Outcome::Reverted, "{what}");
+    assert_eq!(victim.revert(loaded).unwrap().0, Outcome::Reverted, "{what}");
     assert_eq!(victim.answer(), 1, "{what}");
     let now = victim.text(image);
     assert_eq!(now.iter().zip(text).position(|(now, then)| now != then), None, "{what}");
@@ -121,6 +141,34 @@ fn first_apply_killed_at_every_step() {
         assert!(step > 50, "only {step} steps");
         assert!(left > 10, "only {left} steps of an injected call");
     }
+}
+
+/// A thread that runs the patch's code for the loader ends it and goes home by itself: it is run once, wherever the
+/// loader dies.
+#[test]
+fn apply_with_a_registration_killed_at_every_step() {
+    let image = image(Link::Pie);
+    let file = file_of("registered.tgp", &registered_patch(image));
+    let loaded = loaded(registered_patch(image));
+    let (mut step, mut done) = (1, 0);
+    loop {
+        let mut victim = Victim::start(image, &["vectors"]);
+        let text = victim.text(image);
+        let registrations = victim.address(image, "registrations");
+        let killed = kill_at_step(command_with("apply", &file, victim.pid()), step);
+        let before = victim.peek(registrations);
+        assert!(before <= 1, "step {step}");
+        done += before;
+        recovers_with(&mut victim, image, &loaded, &text, step, "registration");
+        assert_eq!(victim.peek(registrations), 1, "step {step}");
+        victim.quit();
+        if !killed {
+            break;
+        }
+        step += 1;
+    }
+    println!("{step} steps, after {done} of them the tables were known");
+    assert!(step > 70 && done > 20, "{step} steps, {done}");
 }
 
 #[test]

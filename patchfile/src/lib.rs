@@ -23,8 +23,7 @@ pub use error::PatchFileError;
 pub use file::read_file;
 pub use hash::Sha256;
 pub use model::{
-    Extent, Unwinding,
-    BuildId, Change, CodeRange, Delta, DeltaOp, Function, ImageRef, LinkAddr, Patch, PatchId, Place,
+    BuildId, Change, CodeRange, Delta, DeltaOp, Extent, Function, ImageRef, LinkAddr, Patch, PatchId, Place,
     Redirect, RedirectKind, Relocation, RelocationKind, Section, SectionContents, SectionKind, Symbol,
-    SymbolKind,
+    SymbolKind, Unwinding,
 };

@@ -1,5 +1,4 @@
 // changed: _Z4calliPi
-// refused: unwinding
 /* Calls in the part that is seldom run are covered by another handler; those in the other part are not. */
 #include "case.h"
 

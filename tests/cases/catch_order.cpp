@@ -1,5 +1,4 @@
 // changed: _Z4calli
-// refused: unwinding
 /* A base class is caught instead of its derived class, before everything else is. */
 #include "case.h"
 

@@ -1,5 +1,4 @@
 // changed: _Z4calli
-// refused: unwinding
 /* Another type is caught: only the exception table of the function knows. */
 #include "case.h"
 

@@ -1,5 +1,4 @@
 // changed: _Z5innerii
-// refused: unwinding
 /* An exception is thrown through a changed function. */
 #include "case.h"
 

@@ -1,5 +1,4 @@
 // changed: f
-// refused: unwinding _Unwind_Resume
 // flags: -static
 // fixed:
 /* The C library is part of the program, with its own assembly and IFUNCs. */

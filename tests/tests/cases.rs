@@ -80,7 +80,19 @@ cases! {
     enumeration
     enumerator_added
     error_number
+    exception_catches
+    exception_cold
+    exception_nested
+    exception_new_type
+    exception_specification
+    exception_static_guard
+    exception_terminates
+    exception_throws
     exceptions
+    exceptions_of_library
+    exceptions_static
+    exceptions_static_libgcc
+    exceptions_static_pie
     file_moved
     floating_constants
     folded_by_linker

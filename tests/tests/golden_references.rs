@@ -263,3 +263,24 @@ fn thread_local_variable() {
     );
     assert_golden!(marked(Form::FixedWithRelocations, &source));
 }
+
+/// Unwind tables of new code, and the code that hands them to the unwinder, which is part of the image here. The call at
+/// the entry returns to the old code.
+#[test]
+fn unwind_tables() {
+    let routines =
+        ["thrower", "_Unwind_RaiseException", "_Unwind_Find_FDE", "__register_frame", "__errno_location"];
+    let routines: String = routines.map(|name| format!(".globl {name}\n{}", function(name, "ud2"))).concat();
+    let personality = format!(".globl __gxx_personality_v0\n{}", function("__gxx_personality_v0", "ud2"));
+    let slots = object(".data.rel.ro,\"aw\"", "DW.ref.__gxx_personality_v0", ".quad __gxx_personality_v0")
+        + &object(".data.rel.ro,\"aw\"", "DW.ref.type", ".quad type")
+        + &object(".data.rel.ro,\"aw\"", "type", ".quad 1,2");
+    let table = ".section .gcc_except_table,\"a\"\n.Ltable: .byte 0xff,0x9b\n.uleb128 .Lbase-.Ltypes\n.Ltypes: .byte 1\n\
+                 .uleb128 .Lsites_end-.Lsites\n.Lsites: .uleb128 .Lbegin-f\n.uleb128 .Lend-.Lbegin\n.uleb128 .Lpad-f\n\
+                 .uleb128 1\n.Lsites_end: .byte 2,1,1,0\n.p2align 2\n.long DW.ref.type-.,0\n.Lbase:\n.text\n";
+    let f = ".type f,@function\nf: .cfi_startproc\n.cfi_personality 0x9b,DW.ref.__gxx_personality_v0\n\
+             .cfi_lsda 0x1b,.Ltable\npush %rbx\n.cfi_def_cfa_offset 16\n.cfi_offset 3,-16\n.Lbegin: call thrower\n\
+             .Lend: add $MARK,%eax\n.cfi_remember_state\npop %rbx\n.cfi_def_cfa_offset 8\nret\n.Lpad: \
+             .cfi_restore_state\nmov $3,%eax\npop %rbx\n.cfi_def_cfa_offset 8\nret\n.cfi_endproc\n.size f,.-f\n";
+    assert_golden!(marked(Form::Shared, &format!(".text\n{f}{routines}{personality}{slots}{table}")));
+}

@@ -140,6 +140,39 @@ pub fn checked_patch(image: &Image) -> Patch {
     patch(image, &[ANSWER, TWIN, TINY])
 }
 
+/// The same with something to register: the stub calls a function of the target.
+pub fn registered_patch(image: &Image) -> Patch {
+    let mut patch = checked_patch(image);
+    let mut add = |name: &str, kind, contents: SectionContents, relocations| {
+        let (section, size) = (patch.sections.len(), contents.len());
+        patch.sections.push(Section { name: name.to_owned(), kind, align: 16, contents, relocations });
+        let place = Place::Patch { section, offset: 0 };
+        let kind = if kind == SectionKind::Text { SymbolKind::Function } else { SymbolKind::Object };
+        patch.symbols.push(Symbol { name: name.to_owned(), place, size, kind });
+        patch.symbols.len() - 1
+    };
+    let frames = add(".eh_frame", SectionKind::ReadOnly, SectionContents::Bytes(vec![0; 4]), vec![]);
+    let state = add(".data.unwinding", SectionKind::Data, SectionContents::Zero(32), vec![]);
+    // xor %eax,%eax; mov $1,%ecx; lock cmpxchg %cl,state(%rip); jne 1f; call register_tables;
+    // movb $2,state(%rip); 1: mov $15,%eax; syscall
+    let mut code = vec![0x31, 0xc0, 0xb9, 1, 0, 0, 0, 0xf0, 0x0f, 0xb0, 0x0d, 0, 0, 0, 0, 0x75, 12];
+    code.extend([0xe8, 0, 0, 0, 0, 0xc6, 0x05, 0, 0, 0, 0, 2, 0xb8, 15, 0, 0, 0, 0x0f, 0x05]);
+    // Behind the state's symbol and the stub's own.
+    let function = state + 2;
+    let field = |offset, symbol, addend| Relocation { offset, kind: RelocationKind::Pc32, symbol, addend };
+    let relocations = vec![field(11, state, -4), field(18, function, -4), field(24, state, -5)];
+    let stub = add(".text.unwinding", SectionKind::Text, SectionContents::Bytes(code), relocations);
+    let place = Place::Target(LinkAddr(image.symbol("register_tables").0));
+    patch.symbols.push(Symbol {
+        name: "register_tables".to_owned(),
+        place,
+        size: 0,
+        kind: SymbolKind::Function,
+    });
+    patch.unwinding = Some(patchfile::Unwinding { frames, stub, state, target_frames: None, avoid: vec![] });
+    patch
+}
+
 /// A patch made by hand: gate, counter, a constant copied from the target, and for each function its new code
 /// and its trampoline.
 pub fn patch(image: &Image, replacements: &[Replacement]) -> Patch {

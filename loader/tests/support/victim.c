@@ -52,6 +52,15 @@ __asm__(".text\n"
         ".size slow,.-slow\n");
 int answer(void), twin(void), tiny(void), slow(void);
 
+/* What a patch with unwind tables has one thread call, once: it makes system calls, as allocators do. */
+volatile unsigned long registrations;
+
+__attribute__((noinline, used)) void register_tables(void) {
+    free(malloc(1 << 20));
+    registrations++;
+    getppid();
+}
+
 const char constant[] = "a constant that a patch may copy from the target";
 
 static atomic_long calls, mixed, wrong, interrupted, ticks, off_stack, corrupted, late, wakeups;

@@ -68,7 +68,11 @@ pub(crate) fn sign_of_unwinding(image: &Image<'_>) -> Option<String> {
 }
 
 fn names<'i>(image: &'i Image<'_>) -> impl Iterator<Item = &'i str> {
-    image.functions.iter().flat_map(|function| std::iter::once(&function.name).chain(&function.aliases)).map(String::as_str)
+    image
+        .functions
+        .iter()
+        .flat_map(|function| std::iter::once(&function.name).chain(&function.aliases))
+        .map(String::as_str)
 }
 
 impl Unwinder {
@@ -86,14 +90,18 @@ impl Unwinder {
         }
         let needs = |name: &str| target.needed.iter().any(|needed| needed.starts_with(name));
         let of_gcc = |pointer: &Pointer| match pointer {
-            Pointer::Symbol { name, version, .. } => name.starts_with("_Unwind_") && version.starts_with("GCC_"),
+            Pointer::Symbol { name, version, .. } => {
+                name.starts_with("_Unwind_") && version.starts_with("GCC_")
+            }
             _ => false,
         };
         let imported = target.linkage.pointers.iter().any(|(_, pointer)| of_gcc(pointer));
         if imported || needs("libgcc_s.so") || (needs("libstdc++.so") && !needs("libunwind")) {
             return Ok(Unwinder::Shared);
         }
-        Err("which unwinder it uses is not known (gcc's libgcc_s takes unwind tables, LLVM's libunwind does not)")
+        Err(
+            "which unwinder it uses is not known (gcc's libgcc_s takes unwind tables, LLVM's libunwind does not)",
+        )
     }
 }
 
@@ -223,8 +231,9 @@ fn avoided(target: &Image<'_>, unwinder: Unwinder) -> Vec<Extent> {
     let takes_locks = |name: &str| {
         let name = stem(name);
         let begins = |with: &[&str]| with.iter().any(|with| name.starts_with(with));
-        let allocates = ["malloc", "calloc", "realloc", "memalign", "valloc"].iter().any(|part| name.contains(part))
-            || ["free", "cfree", "_int_free", "__libc_free"].contains(&name.as_str());
+        let allocates =
+            ["malloc", "calloc", "realloc", "memalign", "valloc"].iter().any(|part| name.contains(part))
+                || ["free", "cfree", "_int_free", "__libc_free"].contains(&name.as_str());
         let of_library = begins(&["_dl_", "dl_iterate", "__lll_lock_wait", "arena_get", "sysm", "systrim"])
             || begins(&["new_heap", "heap_trim", "tcache_", "mtrim", "_int_"]);
         let of_unwinder = begins(&["_Unwind_", "__register_frame", "__deregister_frame", "uw_"]);

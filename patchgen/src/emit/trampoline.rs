@@ -55,7 +55,9 @@ pub(super) fn make(
             break;
         }
         resume = instruction.next_ip();
-        if builder.tables.is_some() && matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall) {
+        if builder.tables.is_some()
+            && matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall)
+        {
             if resume < overwritten_to {
                 return Err(format!("`{instruction}` at its entry would return into the redirect"));
             }

@@ -164,7 +164,8 @@ impl Builder<'_, '_, '_> {
                 _ => return Err(refuse(slot)),
             },
         };
-        if let Some(slot) = self.tables.as_ref().and_then(|tables| tables.slots.get(&(to.symbol, to.offset))) {
+        if let Some(slot) = self.tables.as_ref().and_then(|tables| tables.slots.get(&(to.symbol, to.offset)))
+        {
             return Ok(*slot);
         }
         let symbol = &self.symbols[to.symbol];
