@@ -5,8 +5,8 @@
 //! the target then runs all-old or all-new code, and the next command finishes or undoes what was begun.
 //!
 //! The modules are in the order of the way of the data: a [`process`] has [`maps`] and [`memory`], in which an
-//! [`image`] is found. [`threads`] stops its threads, `inject` makes
-//! system calls in one of them. A [`payload`] gets its [`place`],
+//! [`image`] is found. [`threads`] stops its threads, `inject` makes system calls in one of them, `call` has one that
+//! holds no `locks` run a function, to `register` unwind tables. A [`payload`] gets its [`place`],
 //! the [`imports`] that other images define ([`dynamic`]), and its [`record`], which tells other patches whether
 //! they [`combine`]; [`quiesce`] judges with [`code`], [`unwind`] and [`parked`] whether [`redirect`] may write;
 //! [`transition`] puts these together for [`mod@apply`] and [`mod@revert`]. [`mod@list`] and [`mod@status`]
