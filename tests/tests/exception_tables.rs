@@ -1,5 +1,6 @@
 //! Exception tables: the instructions stay, and other exceptions are caught.
 
+use patchfile::Patch;
 use patchgen::report::{ChangeKind, FunctionReport, Outcome, RefusalKind};
 use patchgen::verdict::Diff;
 use tardigrade_tests::{Expect as _, Form, Pair};
@@ -164,5 +165,16 @@ fn damaged_table() {
 fn library_that_throws() {
     let source = "int f(int n) { if (n > 3) throw n; return n + 1; }";
     let diff = cpp_edit(source, "n + 1", "n + 2").form(Form::Shared).build().diff();
-    diff.refused(RefusalKind::Unwinding, "__cxa_throw");
+    diff.patched(&["_Z1fi"]);
+    let patch = Patch::parse(&diff.patch.expect("a patch")).expect("a readable patch");
+    assert!(patch.unwinding.is_some());
+}
+
+/// What the patch would need is not there: an unwinder that is not known.
+#[test]
+fn unknown_unwinder() {
+    let source = "void other(int); void f(int n) { other(n + 1); }
+        __attribute__((noinline)) void _Unwind_Resume(void) { __asm__(\"\"); }";
+    let diff = Pair::edit(source, "n + 1", "n + 2").form(Form::Shared).build().diff();
+    diff.refused(RefusalKind::Unwinding, "_Unwind_Resume");
 }

@@ -1,11 +1,12 @@
 //! Unwind tables of new code in running programs.
 
-use std::process::Child;
+use std::path::Path;
+use std::process::{Child, Command};
 use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::Duration;
 use tardigrade_tests::live::{Fix, Live, Memory, operation_command, refused, spawn};
-use tardigrade_tests::{Form, Pair};
+use tardigrade_tests::{Built, Form, Pair};
 
 static FIX: LazyLock<Fix> = LazyLock::new(|| Fix::of(pair(&["-lstdc++"])));
 
@@ -126,4 +127,35 @@ fn killed_loader() {
         live.quit();
     }
     println!("registration not begun, begun, done: {states:?}");
+}
+
+/// Panics of Rust pass a changed function, whose variables are dropped.
+#[test]
+fn panic_of_rust() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/panics.rs");
+    let build = |name: &str, flags: &[&str]| {
+        let folder = directory.path().join(name);
+        std::fs::create_dir(&folder).expect("a directory for the build");
+        let program = folder.join("program");
+        let mut rustc = Command::new("rustc");
+        rustc.args(["--edition", "2021", "-O", "-g", "--crate-name", "program", "-Clink-arg=-Wl,--build-id"]);
+        rustc.args(flags).arg("-o").arg(&program).arg(&source);
+        assert!(rustc.status().expect("rustc is installed").success());
+        program
+    };
+    let (old, new) = (build("old", &[]), build("new", &["--cfg", "fixed"]));
+    let fix = Fix::between(Built { directory, old, new });
+    let mut live = fix.start(&[]);
+    assert_eq!((live.ask("1"), live.ask("3")), ("1 1".to_owned(), "panic 2".to_owned()));
+    for round in 0..3 {
+        let dropped = 2 + 4 * round;
+        fix.succeeds("apply", live.pid(), "applied");
+        assert_eq!(live.ask("4"), format!("40 {}", dropped + 1));
+        assert_eq!(live.ask("6"), format!("panic {}", dropped + 2));
+        fix.succeeds("revert", live.pid(), "reverted");
+        assert_eq!(live.ask("7"), format!("7 {}", dropped + 3));
+        assert_eq!(live.ask("9"), format!("panic {}", dropped + 4));
+    }
+    live.quit();
 }

@@ -95,7 +95,8 @@ fn label_tables(program: &Program<'_>) -> HashMap<ObjectId, FunctionId> {
     found
 }
 
-/// True for symbols of what the linker makes for the dynamic linker and the unwinder.
+/// True for symbols of what the linker makes for the dynamic linker and the unwinder, and for those that LLVM gives to
+/// exception tables: these belong to functions, and are compared with them.
 fn is_file_structure(pair: &Pair<'_, '_>, old: ObjectId) -> bool {
     let object = pair.old.image.object(old);
     let section = &pair.old.image.sections[object.section].name;

@@ -13,10 +13,9 @@ mod thread_locals;
 
 pub use compare::{FunctionChange, compare_functions};
 pub use data::{DataChange, compare_data};
-pub use exceptions::{ExceptionTables, caught_by_address};
-pub use initial::changed_thread_locals;
 pub(crate) use exceptions::is_known;
 pub use exceptions::{ExceptionTables, caught_by_address};
+pub use initial::changed_thread_locals;
 pub use lines::LineNumbers;
 pub(crate) use matching::is_constant;
 pub use matching::{Matching, Units};
