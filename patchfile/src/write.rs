@@ -48,8 +48,8 @@ pub(crate) fn shift_symbols(
             redirect.trampoline = shift(redirect.trampoline)?;
         }
     }
-    if let Some(Unwinding { frames, stub, state, .. }) = unwinding {
-        for symbol in [frames, stub, state] {
+    if let Some(unwinding) = unwinding {
+        for symbol in [&mut unwinding.frames, &mut unwinding.stub, &mut unwinding.state] {
             *symbol = shift(*symbol)?;
         }
     }

@@ -51,6 +51,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             "target": patch.target,
             "replacement": patch.replacement,
             "functions": patch.functions,
+            "registers_unwind_tables": patch.unwinding.is_some(),
             "references": references::of(&patch),
         });
         if let Some(compared) = &compared {

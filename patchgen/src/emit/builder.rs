@@ -6,7 +6,7 @@ use super::unwind::Tables;
 use super::{imports, redirect, trampoline};
 use crate::code::Obstacle;
 use crate::diff::{Matching, Pair};
-use crate::image::{Frames, FunctionId, ObjectId};
+use crate::image::{FunctionId, ObjectId};
 use crate::report::{Refusal, RefusalKind};
 use crate::source_lines::Sources;
 use patchfile::decode::SecondReader;
@@ -188,7 +188,7 @@ impl Builder<'_, '_, '_> {
             return;
         }
         match Unwinder::of(old) {
-            Ok(unwinder) => self.tables = Some(Tables::new(unwinder, Frames::read(new))),
+            Ok(unwinder) => self.tables = Some(Tables::new(unwinder, old, new)),
             Err(why) => {
                 let detail = format!("exceptions or panics pass through its frames: {why}");
                 self.refusals.entry((RefusalKind::Unwinding, sign, detail)).or_default();

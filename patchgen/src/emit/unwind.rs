@@ -7,12 +7,12 @@ use super::builder::Builder;
 use super::place::{NoPlace, Placed};
 use super::registration::Unwinder;
 use crate::image::{
-    CommonRules, Frame, Frames, FunctionId, Pointer, RawLsda, Referent, Rules, Slot, ViaAddress, raw_lsda,
-    rules,
+    CommonRules, Frame, Frames, FunctionId, Image, Pointer, RawLsda, Referent, Rules, Slot, ViaAddress,
+    raw_lsda, read_lsda, rules,
 };
 use crate::report::RefusalKind;
 use patchfile::{Place, Relocation, RelocationKind};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// `DW_EH_PE_omit`: there is none.
 const OMITTED: u8 = 0xff;
@@ -27,6 +27,8 @@ pub(super) struct Tables {
     pub(super) unwinder: Unwinder,
     /// The frames of the replacement.
     frames: Frames,
+    /// Words that unwind tables of the target refer to.
+    old_slots: BTreeSet<u64>,
     entries: Vec<Entry>,
     slots: BTreeMap<(usize, i64), usize>,
 }
@@ -41,8 +43,23 @@ struct Entry {
 }
 
 impl Tables {
-    pub(super) fn new(unwinder: Unwinder, frames: Frames) -> Self {
-        Tables { unwinder, frames, entries: Vec::new(), slots: BTreeMap::new() }
+    pub(super) fn new(unwinder: Unwinder, old: &Image<'_>, new: &Image<'_>) -> Self {
+        let of_target = Frames::read(old);
+        let routines = of_target.iter().filter_map(|frame| frame.personality);
+        let tables = of_target.iter().filter_map(|frame| read_lsda(old, frame.lsda?, &frame.range));
+        let actions = tables.flat_map(|table| table.call_sites).flat_map(|site| site.actions);
+        let types = actions.flat_map(|action| action.types);
+        let old_slots = routines.chain(types).filter_map(|thing| match thing {
+            ViaAddress::Slot(slot) => Some(slot),
+            _ => None,
+        });
+        Tables {
+            unwinder,
+            frames: Frames::read(new),
+            old_slots: old_slots.collect(),
+            entries: Vec::new(),
+            slots: BTreeMap::new(),
+        }
     }
 }
 
@@ -195,22 +212,14 @@ impl Builder<'_, '_, '_> {
         }
     }
 
-    /// A word of the target that the dynamic linker fills with the same symbol, and that nobody writes to later: a GOT
-    /// slot, or one that compilers make for exception tables (`DW.ref.NAME`).
+    /// A word of the target that the dynamic linker fills with the same symbol, and from which the target's own unwind
+    /// tables take it.
     fn old_constant_slot(&self, pointer: &Pointer) -> Option<(String, u64)> {
         let old = &self.input.pair.old.image;
         let Pointer::Symbol { name, .. } = pointer else { return None };
-        if let Some(slot) = old.slot_for(pointer) {
-            // Before its first call, a slot of a lazily bound function leads elsewhere.
-            let lazy = old.section_at(slot).is_none_or(|section| section.name == ".got.plt");
-            if !lazy {
-                return Some((format!("{name}@got"), slot));
-            }
-        }
-        let wanted = format!("DW.ref.{name}");
-        let slots = old.objects.iter().filter(|object| object.name == wanted);
-        let mut filled = slots.filter(|object| old.linkage.pointer_at(object.range.start) == Some(pointer));
-        filled.next().map(|object| (wanted.clone(), object.range.start))
+        let mut slots = self.tables.iter().flat_map(|tables| &tables.old_slots);
+        let slot = slots.find(|slot| old.linkage.pointer_at(**slot) == Some(pointer))?;
+        Some((format!("DW.ref.{name}"), *slot))
     }
 
     /// Writes the tables of all code, and returns a place that they are about. None if there are none.
