@@ -58,13 +58,11 @@ impl Registration {
         let unwinder = Unwinder::new(&target.images, &patches, memory);
         let stopped =
             call::run(target.workers(), self.stub, &|regs| locks.free(regs, &unwinder, memory), deadline)?;
-        match state()? {
-            DONE => Ok(stopped),
-            _ => {
-                let reason = "its unwinder did not take the unwind tables".to_owned();
-                Err(LoaderError::Busy { pid, reason })
-            }
+        if state()? == DONE {
+            return Ok(stopped);
         }
+        let reason = "its unwinder did not take the unwind tables".to_owned();
+        Err(LoaderError::Busy { pid, reason })
     }
 
     /// Two unwinders in a process: an exception that one of them takes through patched code is not known to the other.

@@ -83,10 +83,9 @@ impl Unwinder {
             return Err("its unwinder, LLVM's libunwind, is part of it, which takes no tables");
         }
         if has("_Unwind_RaiseException") || has("_Unwind_Resume") {
-            return match [REGISTER, FIND].iter().all(|name| has(name)) {
-                true => Ok(Unwinder::Inside),
-                false => Err("its unwinder is part of it, and has no function that takes unwind tables"),
-            };
+            let takes_tables = [REGISTER, FIND].iter().all(|name| has(name));
+            let missing = "its unwinder is part of it, and has no function that takes unwind tables";
+            return if takes_tables { Ok(Unwinder::Inside) } else { Err(missing) };
         }
         let needs = |name: &str| target.needed.iter().any(|needed| needed.starts_with(name));
         let of_gcc = |pointer: &Pointer| match pointer {

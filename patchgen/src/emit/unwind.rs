@@ -70,14 +70,12 @@ impl Builder<'_, '_, '_> {
         let function = self.input.pair.new.image.function(id).clone();
         let mut found: Vec<(usize, Frame)> = Vec::new();
         for (part, range) in function.parts.iter().enumerate() {
-            match tables.frames.over(range) {
-                Some(frames) => found.extend(frames.iter().map(|frame| (part, frame.clone()))),
-                None => {
-                    let detail = "unwind tables of the replacement cannot be read".to_owned();
-                    self.refuse(RefusalKind::Unwinding, &function.name, detail, id);
-                    return;
-                }
-            }
+            let Some(frames) = tables.frames.over(range) else {
+                let detail = "unwind tables of the replacement cannot be read".to_owned();
+                self.refuse(RefusalKind::Unwinding, &function.name, detail, id);
+                return;
+            };
+            found.extend(frames.iter().map(|frame| (part, frame.clone())));
         }
         for (part, frame) in found {
             let range = &function.parts[part];
@@ -277,18 +275,15 @@ fn common_entry(
     sleb(bytes, common.data_alignment);
     // One byte in version 1, a number in version 3: the same for the 17 registers that there are.
     uleb(bytes, u64::from(common.return_address));
-    match personality {
-        Some(symbol) => {
-            uleb(bytes, 11);
-            bytes.push(ADDRESS_OF_SLOT);
-            relocations.push(absolute(bytes.len(), Placed { symbol: *symbol, offset: 0 }));
-            bytes.extend([0; 8]);
-            bytes.extend([ADDRESS, ADDRESS]);
-        }
-        None => {
-            uleb(bytes, 1);
-            bytes.push(ADDRESS);
-        }
+    if let Some(symbol) = personality {
+        uleb(bytes, 11);
+        bytes.push(ADDRESS_OF_SLOT);
+        relocations.push(absolute(bytes.len(), Placed { symbol: *symbol, offset: 0 }));
+        bytes.extend([0; 8]);
+        bytes.extend([ADDRESS, ADDRESS]);
+    } else {
+        uleb(bytes, 1);
+        bytes.push(ADDRESS);
     }
     bytes.extend_from_slice(&common.instructions);
     end_entry(bytes, begin);
