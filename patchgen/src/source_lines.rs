@@ -1,6 +1,6 @@
 //! Line numbers and source files of both builds from their debugging information.
 
-use crate::diff::{LineNumbers, Units};
+use crate::diff::{LineNumbers, Parameter, Units};
 use crate::dwarf::DebugInfo;
 use crate::image::Function;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,23 @@ impl LineNumbers for SourceLines<'_, '_> {
             });
         beside || self.are_inlined_lines(old_address, old_value, new_address, new_value)
     }
+
+    /// The same file name, wherever the directory: it may be given in another way, or not at all (`__FILE_NAME__`).
+    fn is_own_file(&self, address: u64, name: &str) -> bool {
+        let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let name = base(name);
+        lines_from(self.new, address).iter().any(|(_, file, _)| base(file) == name)
+    }
+
+    fn parameter(&self, callee: u64, position: Option<usize>) -> Parameter {
+        let Ok(Some(names)) = self.new.parameters(callee) else { return Parameter::Unknown };
+        let of = |name: &str| if is_line(name) { Parameter::Line } else { Parameter::Other };
+        match position {
+            Some(position) => names.get(position).map_or(Parameter::Unknown, |name| of(name)),
+            None if names.iter().any(|name| is_line(name)) => Parameter::Line,
+            None => Parameter::Other,
+        }
+    }
 }
 
 impl Units for SourceLines<'_, '_> {
@@ -53,6 +70,12 @@ impl Units for SourceLines<'_, '_> {
     fn new_unit(&self, address: u64) -> Option<String> {
         unit_of(self.new, address)
     }
+}
+
+/// True for what parameters are called that take a line number.
+fn is_line(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains("line") || ["ln", "lno", "lnum"].contains(&name.trim_matches('_'))
 }
 
 fn unit_of(debug: &DebugInfo<'_>, address: u64) -> Option<String> {

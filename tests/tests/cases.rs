@@ -120,6 +120,8 @@ cases! {
     libc_data_new
     line_and_code
     line_only
+    line_returned
+    lines_passed
     linkage
     local_pointer_array
     local_pointer_array_new
@@ -145,6 +147,13 @@ cases! {
     noexcept_added
     noreturn
     numbered_functions
+    number_counting
+    number_dividing
+    number_in_struct
+    number_named_otherwise
+    number_of_another_call
+    number_on_another_path
+    number_shifting
     object_ends
     one_segment
     operations_table

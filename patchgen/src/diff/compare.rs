@@ -1,10 +1,11 @@
 //! Comparing functions as instruction streams whose operands are symbolic.
 
+use super::passed::{Passed, number};
 use super::same::{Difference, is_branch};
 use super::{ExceptionTables, LineNumbers, Matching, Pair, Sameness};
-use crate::code::{Form, Program, Reference, TlsField, Use, instructions, without_padding};
-use crate::image::{FunctionId, Referent};
-use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
+use crate::code::{Form, Program, Reference, TlsField, instructions};
+use crate::image::FunctionId;
+use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -56,14 +57,14 @@ pub fn compare_functions(
 }
 
 /// One instruction with its reference.
-struct Item<'c> {
-    instruction: Instruction,
-    reference: Option<&'c Reference>,
+pub(super) struct Item<'c> {
+    pub(super) instruction: Instruction,
+    pub(super) reference: Option<&'c Reference>,
     second: Option<&'c Reference>,
     /// Fields that lead to thread-local variables.
     thread_locals: Vec<&'c TlsField>,
     /// Number of the instruction that a branch inside the function leads to.
-    inner: Option<usize>,
+    pub(super) inner: Option<usize>,
 }
 
 /// The instructions of a function without padding.
@@ -136,11 +137,17 @@ fn compare_streams(
         reasons
             .push("which thread-local variables it uses is not certain, and their layout changed".to_owned());
     }
+    let mut passed = None;
     for (index, (a, b)) in olds.iter().zip(&news).enumerate() {
         match compare_items(same, (old, a), (new, b), lines) {
             Ok(None) => {}
-            Ok(Some(Line)) if !passes_source(pair.new, &news, index) => {
-                reasons.push(format!("`{}` instead of `{}`", b.instruction, a.instruction));
+            Ok(Some(Line)) => {
+                let passed = passed.get_or_insert_with(|| Passed::new(pair.new, new, &news, lines));
+                if passed.is_line(index) {
+                    line_only = true;
+                } else {
+                    reasons.push(format!("`{}` instead of `{}`", b.instruction, a.instruction));
+                }
             }
             Ok(Some(Line)) => line_only = true,
             Err(reason) => {
@@ -158,31 +165,6 @@ fn compare_streams(
         (true, true) => FunctionChange::LineOnly,
         (true, false) => FunctionChange::Unchanged,
     }
-}
-
-/// Instructions before and behind a number among which its call's other arguments are.
-const ARGUMENTS: usize = 32;
-
-/// True if a file's or function's name is passed near the number at `index`: who takes a line takes these too.
-fn passes_source(program: &Program<'_>, items: &[Item<'_>], index: usize) -> bool {
-    let near = &items[index.saturating_sub(ARGUMENTS)..items.len().min(index + ARGUMENTS)];
-    near.iter().filter_map(|item| item.reference).filter(|reference| reference.usage == Use::Address).any(
-        |reference| match reference.referent {
-            Referent::Object { id, .. } => program.image.object(id).names_function(),
-            Referent::Constant { address, .. } => match program.constant(address) {
-                Some((_, text)) => is_source_file(without_padding(text)),
-                None => false,
-            },
-            _ => false,
-        },
-    )
-}
-
-/// True if `text` ends like the name of a source file or header.
-fn is_source_file(text: &[u8]) -> bool {
-    let endings: [&[u8]; 11] =
-        [b".c", b".h", b".cc", b".hh", b".cpp", b".hpp", b".cxx", b".hxx", b".C", b".inc", b".rs"];
-    endings.iter().any(|ending| text.ends_with(ending))
 }
 
 /// Marks a difference in a line number.
@@ -233,7 +215,7 @@ fn compare_items(
     if a_normal == b_normal {
         return Ok(None);
     }
-    if let (Some(a_value), Some(b_value)) = (argument(&a.instruction), argument(&b.instruction)) {
+    if let (Some(a_value), Some(b_value)) = (number(&a.instruction), number(&b.instruction)) {
         set_argument(&mut a_normal, 0);
         set_argument(&mut b_normal, 0);
         let numbers = lines.are_lines(a.instruction.ip(), a_value, b.instruction.ip(), b_value);
@@ -256,25 +238,6 @@ fn blank_number(instruction: &mut Instruction, immediate: bool) {
             OpKind::Immediate64 => instruction.set_immediate64(0),
             _ => {}
         }
-    }
-}
-
-/// The number that an instruction passes as a function's argument: `mov imm32` to an argument register, or a
-/// number stored on the stack (psABI 3.2.3).
-fn argument(instruction: &Instruction) -> Option<u64> {
-    match instruction.code() {
-        Opcode::Mov_r32_imm32 => {
-            let argument = matches!(
-                instruction.op0_register(),
-                Register::EDI | Register::ESI | Register::EDX | Register::ECX | Register::R8D | Register::R9D
-            );
-            argument.then(|| u64::from(instruction.immediate32()))
-        }
-        Opcode::Pushq_imm32 => Some(instruction.immediate32to64() as u64),
-        Opcode::Mov_rm32_imm32 if instruction.memory_base() == Register::RSP => {
-            Some(u64::from(instruction.immediate32()))
-        }
-        _ => None,
     }
 }
 

@@ -77,6 +77,21 @@ impl<'s> DebugInfo<'s> {
         self.functions_at(address)?.first().map_or(Ok(None), |node| node.qualified_name())
     }
 
+    /// Names of the parameters of the function at a link address, in order; empty for one without a name. `None` if
+    /// nothing describes it, or if what describes it does not agree.
+    pub fn parameters(&self, address: u64) -> Result<Option<Vec<String>>, DwarfError> {
+        let mut all = Vec::new();
+        for function in self.functions_at(address)? {
+            let named = function.children().filter(|node| node.tag() == gimli::DW_TAG_formal_parameter);
+            let names: Vec<String> = named
+                .map(|node| Ok(node.name()?.map(std::borrow::Cow::into_owned).unwrap_or_default()))
+                .collect::<Result<_, DwarfError>>()?;
+            all.push(names);
+        }
+        all.dedup();
+        Ok(if all.len() == 1 { all.pop() } else { None })
+    }
+
     /// Line where the function at a link address is defined. `None` if nothing describes it.
     pub fn decl_line(&self, address: u64) -> Result<Option<u32>, DwarfError> {
         self.functions_at(address)?.first().map_or(Ok(None), |node| node.decl_line())
