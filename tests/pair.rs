@@ -1,6 +1,6 @@
 //! Two builds of one program, made with gcc while the test runs.
 
-use patchgen::verdict::{Diff, Inputs, diff};
+use patchgen::verdict::{Diff, Inputs, Options, diff_with};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -188,9 +188,14 @@ pub struct Built {
 impl Built {
     /// What the generator says about the two builds.
     pub fn diff(&self) -> Diff {
+        self.diff_with(Options::default())
+    }
+
+    /// What the generator says about the two builds, asked in a certain way.
+    pub fn diff_with(&self, options: Options) -> Diff {
         let inputs = Inputs { old: &self.old, new: &self.new, old_debug: None, new_debug: None };
-        let found =
-            diff(&inputs).unwrap_or_else(|error| panic!("the generator cannot read the builds: {error}"));
+        let found = diff_with(&inputs, options)
+            .unwrap_or_else(|error| panic!("the generator cannot read the builds: {error}"));
         if found.patch.is_some() {
             assert_eq!(found.verdict.coverage.undecided, 0, "a patch although something is undecided");
             assert!(found.verdict.refusals.is_empty(), "a patch although something is refused");

@@ -66,8 +66,20 @@ impl Diff {
     }
 }
 
+/// What the user may ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Patch functions in which only line numbers differ, too.
+    pub include_line_only: bool,
+}
+
 /// Compares two builds and makes a patch if that can be done.
 pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
+    diff_with(inputs, Options::default())
+}
+
+/// Like [`diff`], with options.
+pub fn diff_with(inputs: &Inputs<'_>, options: Options) -> Result<Diff, InputError> {
     let (old_file, new_file) = rayon::join(
         || ImageFile::read(inputs.old, inputs.old_debug),
         || ImageFile::read(inputs.new, inputs.new_debug),
@@ -103,7 +115,7 @@ pub fn diff(inputs: &Inputs<'_>) -> Result<Diff, InputError> {
         });
     }
 
-    let mut comparison = Comparison::new(&pair, &matching, lines.as_ref());
+    let mut comparison = Comparison::new(&pair, &matching, lines.as_ref(), options);
     comparison.explain(old_debug.as_ref().zip(new_debug.as_ref()));
     let changes = comparison.changes();
     let debug = [old_debug.as_ref(), new_debug.as_ref()];
@@ -130,12 +142,22 @@ struct Comparison<'c, 'p, 'a> {
 }
 
 impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
-    fn new(pair: &'c Pair<'p, 'a>, matching: &'c Matching, lines: Option<&SourceLines<'_, '_>>) -> Self {
+    fn new(
+        pair: &'c Pair<'p, 'a>,
+        matching: &'c Matching,
+        lines: Option<&SourceLines<'_, '_>>,
+        options: Options,
+    ) -> Self {
         let data = compare_data(pair, matching);
         let functions = match lines {
             Some(lines) => compare_functions(pair, matching, lines),
             None => compare_functions(pair, matching, &()),
         };
+        if options.include_line_only {
+            let changed = FunctionChange::Changed(vec!["line numbers".to_owned()]);
+            let line_only = |change: &&mut _| **change == FunctionChange::LineOnly;
+            functions.iter_mut().flatten().filter(line_only).for_each(|change| *change = changed.clone());
+        }
         let changed_constants =
             data.iter().filter(|change| change.constant).map(|change| change.new).collect();
         let mut comparison =

@@ -1,6 +1,7 @@
 //! Line numbers that became arguments are no change; numbers that only look like line numbers are one.
 
 use patchgen::report::{ChangeKind, Outcome};
+use patchgen::verdict::Options;
 use tardigrade_tests::{Expect as _, Pair};
 
 const ASSERT: &str = r"#include <assert.h>
@@ -21,6 +22,18 @@ fn assertion_that_moved() {
     diff.unchanged();
     diff.has(ChangeKind::LineOnly, &["checked"]);
     assert_eq!(diff.verdict.coverage.line_only, 1);
+}
+
+/// Asked for, the assertion of the patch names the new line.
+#[test]
+fn line_only_functions_on_demand() {
+    let moved = ASSERT.replace("int limit", "/* one\n * two\n */\nint limit");
+    let built = Pair::c(ASSERT, &moved).debug_info().build();
+    let diff = built.diff_with(Options { include_line_only: true });
+    diff.patched(&["checked"]);
+    assert_eq!(diff.verdict.coverage.line_only, 0);
+    let checked = diff.verdict.functions.iter().find(|function| function.name == "checked");
+    assert_eq!(checked.map(|function| function.reasons[0].as_str()), Some("line numbers"));
 }
 
 /// Without line tables nothing tells the number from any other.

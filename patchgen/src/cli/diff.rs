@@ -3,7 +3,7 @@
 use super::Exit;
 use crate::error::InputError;
 use crate::report::Outcome;
-use crate::verdict::{Inputs, diff};
+use crate::verdict::{Inputs, Options, diff_with};
 use anyhow::Context as _;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 #[command(before_help = "\
 Examples:
   patchgen diff old/vmm new/vmm -o fix.tgp
-  patchgen diff old/vmm new/vmm --old-debug old/vmm.debug --new-debug new/vmm.debug --json")]
+  patchgen diff old/vmm new/vmm --old-debug old/vmm.debug --new-debug new/vmm.debug --json
+  patchgen diff old/vmm new/vmm --include-line-only -o fix.tgp")]
 pub(super) struct Args {
     /// The build that runs: a linked x86-64 executable or shared library with a build ID.
     old: PathBuf,
@@ -32,6 +33,9 @@ pub(super) struct Args {
     /// Refuse if the layouts of types could not be compared; without it that is a warning.
     #[arg(long)]
     require_types: bool,
+    /// Patch functions in which only line numbers differ, too, so that their messages name the new lines.
+    #[arg(long)]
+    include_line_only: bool,
     /// Print the verdict as one JSON document (schema "tardigrade.verdict/1").
     #[arg(long)]
     json: bool,
@@ -41,12 +45,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(output) = &args.output {
         refuse_input(output, &[&args.old, &args.new])?;
     }
-    let mut result = diff(&Inputs {
+    let inputs = Inputs {
         old: &args.old,
         new: &args.new,
         old_debug: args.old_debug.as_deref(),
         new_debug: args.new_debug.as_deref(),
-    })?;
+    };
+    let mut result = diff_with(&inputs, Options { include_line_only: args.include_line_only })?;
     if args.require_types {
         result.require_types();
     }
