@@ -92,6 +92,15 @@ impl TypeCheck {
                 change.undescribed.iter().map(|undescribed| undescribed.function.clone()).collect();
             functions.dedup();
             (detail, functions)
+        } else if let (Some(first), [LayoutChangeKind::EnumValueChanged]) =
+            (change.beside.first(), change.kinds.as_slice())
+        {
+            let detail = format!(
+                "its value{in_file} changes, {first} is compiled where it is defined, and any live number may hold the \
+                 old one: {}",
+                change.detail
+            );
+            (detail, change.beside.clone())
         } else if let (Some(first), false) = (change.beside.first(), harmless) {
             let detail = format!(
                 "its layout{in_file} changes, and {first} is compiled where it is complete: a cast to it would leave no \

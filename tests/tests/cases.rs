@@ -71,6 +71,8 @@ cases! {
     computed_goto_resumed
     computed_goto_same_table
     computed_goto_stored
+    constant_unnamed_enum
+    constant_unnamed_enum_added
     constprop
     constructor
     entries_padded

@@ -12,7 +12,7 @@ use super::type_names::{TypeNames, integer, is_aggregate, keyword};
 /// Equality is that of the layout: where the type is declared does not count.
 #[derive(Debug, Clone)]
 pub(super) struct TypeLayout {
-    /// `struct`, `union`, `enum` or `base type`.
+    /// `struct`, `union`, `enum`, `base type` or [`CONSTANT`].
     pub(super) keyword: &'static str,
     pub(super) size: Option<u64>,
     /// Only where the source asks for one.
@@ -111,6 +111,25 @@ pub(super) fn read<'d, 's>(
         file: attributes.file(gimli::DW_AT_decl_file)?,
     }))
 }
+
+/// An enumerator of an enum without a name, alone.
+pub(super) fn constant(enumerator: Node<'_, '_>, of: Node<'_, '_>) -> Result<TypeLayout, DwarfError> {
+    let attributes = enumerator.attributes()?;
+    let name = attributes.name()?.unwrap_or_default().into_owned();
+    let value = attributes.value(gimli::DW_AT_const_value).and_then(integer);
+    Ok(TypeLayout {
+        keyword: CONSTANT,
+        size: None,
+        alignment: None,
+        representation: None,
+        members: Vec::new(),
+        enumerators: vec![Enumerator { name, value }],
+        file: of.attributes()?.file(gimli::DW_AT_decl_file)?,
+    })
+}
+
+/// The keyword of [`constant`]s.
+pub(super) const CONSTANT: &str = "enumerator";
 
 /// Whether an entry can state a layout of its own.
 pub(super) fn states_layout(node: Node<'_, '_>) -> bool {

@@ -302,13 +302,15 @@ pub(super) enum TypeKey {
     },
     /// `int` and its like.
     Base(String),
+    /// An enumerator of an enum that has no name: a constant that live data may hold.
+    Constant(String),
 }
 
 impl TypeKey {
     /// The name, without a keyword.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Tag(name) | Self::Typedef(name) | Self::Base(name) => name.clone(),
+            Self::Tag(name) | Self::Typedef(name) | Self::Base(name) | Self::Constant(name) => name.clone(),
             Self::Target { name, indirections } => format!("target of {name} ({indirections})"),
         }
     }

@@ -112,7 +112,9 @@ impl<'p> Pair<'p, '_, '_, '_> {
                 // A type with several keys is reported once.
                 let old_entry = self.old.and_then(|build| build.first_die(key));
                 let new_entry = self.new.and_then(|build| build.first_die(key));
-                if matches!(key, TypeKey::Tag(_)) || seen.insert((old_entry, new_entry)) {
+                if matches!(key, TypeKey::Tag(_) | TypeKey::Constant(_))
+                    || seen.insert((old_entry, new_entry))
+                {
                     found.push(Difference {
                         group: self.name,
                         key,
@@ -177,7 +179,7 @@ impl Difference<'_> {
     pub(super) fn into_change(self) -> LayoutChange {
         let kinds = self.differences.kinds();
         let type_name = match self.key {
-            TypeKey::Tag(name) => format!("{} {name}", self.layout.keyword),
+            TypeKey::Tag(name) | TypeKey::Constant(name) => format!("{} {name}", self.layout.keyword),
             key => key.text(),
         };
         LayoutChange {

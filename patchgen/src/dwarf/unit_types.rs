@@ -111,6 +111,7 @@ impl UnitTypes {
                 _ if layout::states_layout(node) => {
                     let keys = names.type_keys(node)?;
                     if keys.is_empty() {
+                        self.read_constants(node)?;
                         continue;
                     }
                     let layout = layout::read(node, names)?;
@@ -125,6 +126,20 @@ impl UnitTypes {
             }
         }
         Ok(imports)
+    }
+
+    /// The enumerators of an enum without a name are known by their own.
+    fn read_constants(&mut self, node: Node<'_, '_>) -> Result<(), DwarfError> {
+        for child in node.children().filter(|child| child.tag() == gimli::DW_TAG_enumerator) {
+            let Some(name) = child.name()? else { continue };
+            let key = TypeKey::Constant(match node.scope()? {
+                scope if scope.is_empty() => name.into_owned(),
+                scope => format!("{scope}::{name}"),
+            });
+            self.dies.entry(key.clone()).or_default().push(node.id());
+            self.add_layout(key, layout::constant(child, node)?);
+        }
+        Ok(())
     }
 
     fn add_layout(&mut self, key: TypeKey, layout: TypeLayout) {
