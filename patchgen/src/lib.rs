@@ -18,6 +18,7 @@ mod explain;
 pub mod image;
 pub mod listing;
 mod origin;
+mod padding;
 pub mod references;
 pub mod report;
 pub mod side_by_side;

@@ -17,13 +17,16 @@ pub struct TypeCheck {
     pub warnings: Vec<String>,
 }
 
-/// Compares the types that the given functions touch. `used` is what [`used_data`] finds for the new functions.
+/// Compares the types that the given functions touch. `used` is what [`used_data`] finds for the new functions;
+/// `zeroed` tells whether all live objects of a type have zeros in the padding that new members take, else why that is
+/// not known.
 pub fn check(
     old: Option<&DebugInfo<'_>>,
     old_functions: &[(String, u64)],
     new: Option<&DebugInfo<'_>>,
     new_functions: &[(String, u64)],
     used: &[UsedData],
+    zeroed: &dyn Fn(&LayoutChange) -> Result<(), String>,
 ) -> TypeCheck {
     let (Some(old), Some(new)) = (old, new) else {
         let warning =
@@ -45,7 +48,7 @@ pub fn check(
         ));
     }
     for change in &report.changes {
-        out.judge(change);
+        out.judge(change, zeroed);
     }
     for variable in report.variables.iter().filter(|variable| !variable.constant) {
         let detail = format!(
@@ -70,17 +73,35 @@ fn in_file(file: Option<&str>) -> String {
 }
 
 impl TypeCheck {
-    fn judge(&mut self, change: &LayoutChange) {
+    fn judge(&mut self, change: &LayoutChange, zeroed: &dyn Fn(&LayoutChange) -> Result<(), String>) {
         let live = !change.functions.is_empty() || !change.used_variables.is_empty();
         let in_file = in_file(change.file.as_deref());
         let text = format!("{}{in_file}: {}", change.type_name, change.detail);
+        let only_filled =
+            change.kinds.iter().all(|kind| kind.keeps_old_members()) && !change.filled.is_empty();
+        let unknown = match only_filled.then(|| zeroed(change)) {
+            None => String::new(),
+            Some(Ok(())) => {
+                self.warnings.push(format!(
+                    "{text}; all live objects of it are variables that have zeros there, so that it begins as zero"
+                ));
+                return;
+            }
+            Some(Err(reason)) => {
+                format!(
+                    "; that would be safe if all live objects had zeros there, which is not known: {reason}"
+                )
+            }
+        };
         let harmless = change.kinds.iter().all(|kind| matches!(kind, LayoutChangeKind::EnumeratorAdded));
         let (detail, functions) = if harmless && (live || !change.undescribed.is_empty()) {
             self.warnings.push(text);
             return;
         } else if live {
-            let detail =
-                format!("its layout{in_file} changes and live objects have the old one: {}", change.detail);
+            let detail = format!(
+                "its layout{in_file} changes and live objects have the old one: {}{unknown}",
+                change.detail
+            );
             (detail, change.functions.clone())
         } else if let Some(first) = change.undescribed.first() {
             let detail = format!(
@@ -104,7 +125,7 @@ impl TypeCheck {
         } else if let (Some(first), false) = (change.beside.first(), harmless) {
             let detail = format!(
                 "its layout{in_file} changes, and {first} is compiled where it is complete: a cast to it would leave no \
-                 trace in the debugging information: {}",
+                 trace in the debugging information: {}{unknown}",
                 change.detail
             );
             (detail, change.beside.clone())

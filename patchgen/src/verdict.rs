@@ -7,11 +7,12 @@ use crate::diff::{
     self, DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions,
     data_pointers, is_constant,
 };
-use crate::dwarf::{DebugInfo, DebugSections};
+use crate::dwarf::{DebugInfo, DebugSections, LayoutChange};
 use crate::emit::{Change, Emission, Input, emit};
 use crate::error::InputError;
 use crate::explain::explain;
-use crate::image::{FunctionId, ImageFile, ObjectId, Pointer, Referent, load, stem};
+use crate::image::{Function, FunctionId, ImageFile, ObjectId, Pointer, Referent, load, stem};
+use crate::padding::Builds;
 use crate::report::{
     Build, ChangeKind, Coverage, FunctionReport, Outcome, PatchReport, Refusal, RefusalKind, SCHEMA, Verdict,
 };
@@ -354,7 +355,14 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let news = changes.iter().map(|change| change.new).chain(emission.new_functions.iter().copied());
         let new_functions: Vec<_> = news.clone().map(|id| named(new_image, id)).collect();
         let used = types::used_data(self.pair.new, news);
-        types::check(old, &old_functions, new, &new_functions, &used)
+        let zeroed = |change: &LayoutChange| match (old, new) {
+            (Some(old_debug), Some(new_debug)) => {
+                let (old, new) = (self.pair.old, self.pair.new);
+                Builds { old, new, old_debug, new_debug, functions: &functions }.prove_zeroed(change)
+            }
+            _ => Err("there is no debugging information".to_owned()),
+        };
+        types::check(old, &old_functions, new, &new_functions, &used, &zeroed)
     }
 
     fn finish(

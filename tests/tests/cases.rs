@@ -129,6 +129,9 @@ cases! {
     local_pointer_array_new
     many_arguments
     member_in_padding
+    member_in_padding_cast
+    member_in_padding_passed
+    member_in_zeroed_padding
     members
     members_swapped
     members_swapped_compressed

@@ -1,6 +1,7 @@
 //! How two layouts of one type differ.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::layout::{Enumerator, Member, Role, TypeLayout};
 use super::placement::Position;
@@ -55,6 +56,8 @@ impl LayoutChangeKind {
 #[derive(Debug, Default)]
 pub(super) struct Differences {
     items: Vec<(LayoutChangeKind, String)>,
+    /// What members that were added in padding take up, in bytes from the beginning.
+    pub(super) filled: Vec<Range<u64>>,
 }
 
 impl Differences {
@@ -160,6 +163,9 @@ fn compare_members(old: &TypeLayout, new: &TypeLayout, found: &mut Differences) 
             _ => format!("member `{}` ({}) added at offset {place}", member.name, member.type_name),
         };
         found.push(kind, text);
+        if let (LayoutChangeKind::PaddingFilled, Some((start, end))) = (kind, extent(member)) {
+            found.filled.push(start / 8..end.div_ceil(8));
+        }
     }
     for member in removed {
         let kind = match member.role {

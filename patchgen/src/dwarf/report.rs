@@ -1,6 +1,7 @@
 //! What the comparison of types finds.
 
 use super::LayoutChangeKind;
+use std::ops::Range;
 
 /// What is known of the types around the changed functions.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,8 @@ pub struct LayoutChange {
     pub file: Option<String>,
     /// What differs, for people.
     pub detail: String,
+    /// The bytes of former padding that new members take.
+    pub filled: Vec<Range<u64>>,
     /// Those of the given functions that can touch the type.
     pub functions: Vec<String>,
     /// Variables with static storage, visible to changed functions, that have or lead to the type. Debug

@@ -188,6 +188,7 @@ impl Difference<'_> {
             kinds,
             file: self.layout.file.clone(),
             detail: self.differences.text(),
+            filled: self.differences.filled,
             functions: self.functions,
             variables: self.variables,
             used_variables: self.used_variables,
