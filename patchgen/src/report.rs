@@ -72,7 +72,8 @@ pub struct Coverage {
     pub line_only: usize,
     /// Changed functions that cannot be patched.
     pub refused: usize,
-    /// Functions about which nothing could be said.
+    /// Functions without a difference that was found, but with code that could not be compared. With any of them
+    /// there is no patch.
     pub undecided: usize,
 }
 
@@ -105,6 +106,8 @@ pub enum ChangeKind {
     Removed,
     /// Only line numbers changed.
     LineOnly,
+    /// Not all of it could be compared.
+    Undecided,
 }
 
 /// A reason why there is no patch.
@@ -160,6 +163,8 @@ pub enum RefusalKind {
     BoundOtherwise,
     /// New code needs a variable aligned better than it is in the target.
     Alignment,
+    /// It is not known whether a function changed.
+    Undecided,
     /// Bytes that are no instruction, or that two disassemblers read differently.
     Undecodable,
     /// Assembly without a size, or a function that has run before any patch comes.
@@ -203,6 +208,7 @@ impl fmt::Display for ChangeKind {
             ChangeKind::New => "new",
             ChangeKind::Removed => "removed",
             ChangeKind::LineOnly => "line-only",
+            ChangeKind::Undecided => "undecided",
         })
     }
 }
@@ -230,7 +236,8 @@ impl fmt::Display for Verdict {
         )?;
         let shown =
             |change: ChangeKind| self.functions.iter().filter(move |function| function.change == change);
-        for function in shown(ChangeKind::Changed).chain(shown(ChangeKind::New)) {
+        let told = [ChangeKind::Changed, ChangeKind::New, ChangeKind::Undecided];
+        for function in told.into_iter().flat_map(shown) {
             let source = function.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
             writeln!(f, "{:<12} {}{source}", function.change, function.name)?;
             for reason in &function.reasons {

@@ -374,6 +374,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         types: TypeCheck,
     ) -> Diff {
         let coverage = self.coverage(emission);
+        if coverage.changed > 0 || !self.refusals.is_empty() {
+            self.refuse_undecided();
+        }
         if let Some(patch) = emission.patch.as_ref().filter(|_| self.refusals.is_empty()) {
             let is_changed =
                 |id: FunctionId| matches!(self.functions[id.0 as usize], Some(FunctionChange::Changed(_)));
@@ -428,6 +431,24 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         Diff { verdict, patch: bytes }
     }
 
+    /// A patch without a function that changed unseen would be half a fix.
+    fn refuse_undecided(&mut self) {
+        let open = self.functions.iter().enumerate().filter_map(|(index, change)| match change {
+            Some(FunctionChange::Undecided(reason)) => Some((FunctionId(index as u32), reason.clone())),
+            _ => None,
+        });
+        let name = |id: FunctionId| self.pair.old.image.function(id).name.clone();
+        let open: Vec<(String, String)> = open.map(|(id, reason)| (name(id), reason)).collect();
+        if let Some((first, reason)) = open.first() {
+            self.refusals.push(Refusal {
+                kind: RefusalKind::Undecided,
+                subject: first.clone(),
+                detail: format!("it is not known whether it changed: {reason}"),
+                functions: open.iter().map(|(name, _)| name.clone()).collect(),
+            });
+        }
+    }
+
     fn coverage(&self, emission: &Emission) -> Coverage {
         let count = |wanted: fn(&FunctionChange) -> bool| {
             self.functions.iter().flatten().filter(|change| wanted(change)).count()
@@ -441,7 +462,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             removed: self.functions.iter().filter(|change| change.is_none()).count(),
             line_only: count(|change| *change == FunctionChange::LineOnly),
             refused: emission.refused.len(),
-            undecided: 0,
+            undecided: count(|change| matches!(change, FunctionChange::Undecided(_))),
         }
     }
 
@@ -456,6 +477,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 Some(FunctionChange::Unchanged) => return None,
                 Some(FunctionChange::LineOnly) => (ChangeKind::LineOnly, Vec::new()),
                 Some(FunctionChange::Changed(reasons)) => (ChangeKind::Changed, reasons.clone()),
+                Some(FunctionChange::Undecided(reason)) => (ChangeKind::Undecided, vec![reason.clone()]),
             };
             Some(FunctionReport {
                 name: function.name.clone(),

@@ -10,6 +10,28 @@ fn initial_value_of_a_thread_local_variable() {
     Pair::edit(source, "depth = 5", "depth = 6").build().diff().refused(RefusalKind::ThreadLocal, "depth");
 }
 
+/// The same bytes read another thread-local variable: it has the place that the first one had.
+#[test]
+fn thread_local_variable_in_the_place_of_another() {
+    let source = |order: &str, read: &str, more: &str| {
+        format!(
+            "static __thread long {order};
+             __attribute__((noinline)) long *first(void) {{ return &a; }}
+             __attribute__((noinline)) long *second(void) {{ return &b; }}
+             __attribute__((noinline)) long get(int n) {{ return {read}; }}
+             __attribute__((noinline)) int f(int n) {{ return n * {more}; }}
+             int main(int c, char **v) {{ *first() = 1; *second() = 2; return get(c) + f(c); }}"
+        )
+    };
+    let built = Pair::c(&source("a = 0, b = 0", "a", "3"), &source("b = 0, a = 0", "b", "5")).build();
+    let diff = built.diff();
+    diff.not_patched();
+    let undecided = diff.verdict.refusals.iter().find(|refusal| refusal.kind == RefusalKind::Undecided);
+    let undecided = undecided.map_or(&[][..], |refusal| &refusal.functions);
+    assert!(undecided.iter().any(|name| name == "get"), "{}", diff.verdict);
+    assert!(diff.verdict.coverage.undecided > 0, "{}", diff.verdict);
+}
+
 /// Wide strings share their tails too: the end of the longer one is another function's constant.
 #[test]
 fn tail_of_a_wide_string_that_another_string_shares() {

@@ -2,6 +2,7 @@
 
 use super::passed::{Passed, number};
 use super::same::{Difference, is_branch};
+use super::undecided::undecided;
 use super::{ExceptionTables, LineNumbers, Matching, Pair, Sameness};
 use crate::code::{Form, Program, Reference, TlsField, instructions};
 use crate::image::FunctionId;
@@ -18,6 +19,8 @@ pub enum FunctionChange {
     LineOnly,
     /// In what it does, with reasons for people.
     Changed(Vec<String>),
+    /// No difference was found, but not all could be compared, with the reason for people.
+    Undecided(String),
 }
 
 /// Most reasons that are reported for one function.
@@ -51,7 +54,11 @@ pub fn compare_functions(
                 return Some(change);
             }
             let difference = tables.difference(&same, (*old, new), same_shape);
-            Some(difference.map_or(change, |reason| FunctionChange::Changed(vec![reason])))
+            Some(match (difference, undecided(pair, *old, new)) {
+                (Some(reason), _) => FunctionChange::Changed(vec![reason]),
+                (None, Some(reason)) => FunctionChange::Undecided(reason),
+                (None, None) => change,
+            })
         })
         .collect()
 }
@@ -149,7 +156,6 @@ fn compare_streams(
                     reasons.push(format!("`{}` instead of `{}`", b.instruction, a.instruction));
                 }
             }
-            Ok(Some(Line)) => line_only = true,
             Err(reason) => {
                 if !reasons.contains(&reason) {
                     reasons.push(reason);

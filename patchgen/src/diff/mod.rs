@@ -11,6 +11,7 @@ mod passed;
 mod pieces;
 mod same;
 mod thread_locals;
+mod undecided;
 
 pub use compare::{FunctionChange, compare_functions};
 pub use data::{DataChange, compare_data};
