@@ -95,6 +95,8 @@ pub trait Sources: Sync {
     fn old_unit(&self, function: &Function) -> Option<String>;
     /// What a function of the replacement was compiled with, if it is known.
     fn new_unit(&self, function: &Function) -> Option<String>;
+    /// True for a function of the target that no compiler made. Without debugging information none is known.
+    fn is_assembly(&self, function: &Function) -> bool;
 }
 
 /// The debugging information of the target and of the replacement.
@@ -113,6 +115,10 @@ impl Sources for [Option<&DebugInfo<'_>>; 2] {
 
     fn new_unit(&self, function: &Function) -> Option<String> {
         compiled_with(self[1], function)
+    }
+
+    fn is_assembly(&self, function: &Function) -> bool {
+        self[0].is_some_and(|debug| debug.is_assembly(function.address()).unwrap_or(false))
     }
 }
 

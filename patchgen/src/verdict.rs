@@ -150,7 +150,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         options: Options,
     ) -> Self {
         let data = compare_data(pair, matching);
-        let functions = match lines {
+        let mut functions = match lines {
             Some(lines) => compare_functions(pair, matching, lines),
             None => compare_functions(pair, matching, &()),
         };
@@ -354,6 +354,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let old_functions: Vec<_> = changes.iter().map(|change| named(old_image, change.old)).collect();
         let news = changes.iter().map(|change| change.new).chain(emission.new_functions.iter().copied());
         let new_functions: Vec<_> = news.clone().map(|id| named(new_image, id)).collect();
+        let functions: Vec<FunctionId> = news.clone().collect();
         let used = types::used_data(self.pair.new, news);
         let zeroed = |change: &LayoutChange| match (old, new) {
             (Some(old_debug), Some(new_debug)) => {
@@ -409,7 +410,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let exports = emission.patch.as_ref().map_or(&[][..], |patch| &patch.exports);
         noted.extend(warnings::bound_otherwise(self.pair, exports));
         if outcome == Outcome::Patchable {
-            noted.extend(warnings::about(self.pair, self.matching, &self.changes()));
+            let is_assembly = |function: &Function| sources.is_assembly(function);
+            noted.extend(warnings::about(self.pair, self.matching, &self.changes(), &is_assembly));
             noted.extend(warnings::of_imports(&emission.imports));
         }
         let build = |path: &Path, image: &crate::image::Image<'_>| Build {

@@ -70,3 +70,36 @@ fn variable_that_the_replacement_does_not_have() {
     let diff = Pair::edit(source, "(mode ? 3 : 2)", "2").build().diff();
     warned(&diff, ["is not in the replacement", "`mode` of", "not seen by the new code"]);
 }
+
+const REPEATED: &str = "__attribute__((naked, noinline)) int f(int n)
+    {
+        __asm__(\"imull $3, %edi, %eax\\n addl $7, %eax\\n xorl $5, %eax\\n subl $2, %eax\\n notl %eax\\n ret\");
+    }
+    __asm__(\".text\\n .globl copy\\n .type copy, @function\\n copy: push %rbx\\n imull $3, %edi, %eax\\n\"
+        \"addl $7, %eax\\n xorl $5, %eax\\n subl $2, %eax\\n notl %eax\\n pop %rbx\\n ret\\n .size copy, . - copy\");
+    int copy(int n);
+    int main(int c, char **v) { return f(c) + copy(c); }";
+
+/// Whoever wrote the code into assembly too has to change it there.
+#[test]
+fn code_repeated_in_assembly() {
+    let diff = Pair::edit(REPEATED, "%eax\\n subl $2, %eax\\n notl %eax\\n ret", "%eax\\n notl %eax\\n ret")
+        .debug_info()
+        .build()
+        .diff();
+    warned(&diff, ["assembly", "`copy`", "`f`"]);
+}
+
+/// What a compiler made would have changed too, had it been inlined.
+#[test]
+fn code_repeated_by_the_compiler() {
+    let source = "__attribute__((naked, noinline)) int f(int n)
+        { __asm__(\"imull $3, %edi, %eax\\n addl $7, %eax\\n xorl $5, %eax\\n subl $2, %eax\\n notl %eax\\n ret\"); }
+        __attribute__((naked, noinline)) int g(int n)
+        { __asm__(\"imull $3, %edi, %eax\\n addl $7, %eax\\n xorl $5, %eax\\n subl $2, %eax\\n notl %eax\\n nop\\n ret\"); }
+        int main(int c, char **v) { return f(c) + g(c); }";
+    let diff =
+        Pair::edit(source, "notl %eax\\n ret", "notl %eax\\n incl %eax\\n ret").debug_info().build().diff();
+    diff.patched(&["f"]);
+    assert_eq!(warnings(&diff, "assembly"), Vec::<&str>::new());
+}

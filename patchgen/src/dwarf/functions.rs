@@ -144,6 +144,17 @@ impl<'s> DebugInfo<'s> {
         Ok(found)
     }
 
+    /// True if no entry of a compiled language describes the function with code at a link address.
+    pub fn is_assembly(&self, address: u64) -> Result<bool, DwarfError> {
+        for function in self.functions_at(address)? {
+            let language = self.root(function.id().unit)?.attributes()?.value(gimli::DW_AT_language);
+            if language != Some(gimli::AttributeValue::Language(gimli::DW_LANG_Mips_Assembler)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// True if an entry describes the function with code at a link address.
     pub fn is_described(&self, address: u64) -> Result<bool, DwarfError> {
         Ok(!self.functions_at(address)?.is_empty())

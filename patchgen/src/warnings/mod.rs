@@ -1,5 +1,6 @@
 //! What a release engineer should know although there is a patch.
 
+mod assembly;
 mod coroutines;
 mod creation;
 mod libraries;
@@ -8,15 +9,23 @@ mod variables;
 
 use crate::diff::{Matching, Pair};
 use crate::emit::Change;
-use crate::image::{FunctionId, Image, Pointer, Referent, Slot};
+use crate::image::{Function, FunctionId, Image, Pointer, Referent, Slot};
 pub use libraries::bound_otherwise;
 
 /// All warnings about the changes that a patch makes.
-pub fn about(pair: &Pair<'_, '_>, matching: &Matching, changes: &[Change]) -> Vec<String> {
+///
+/// `is_assembly` tells which functions of the target no compiler made.
+pub fn about(
+    pair: &Pair<'_, '_>,
+    matching: &Matching,
+    changes: &[Change],
+    is_assembly: &(dyn Fn(&Function) -> bool + Sync),
+) -> Vec<String> {
     let mut warnings: Vec<String> = creation::only_at_start(pair.old, changes).into_iter().collect();
     warnings.extend(staying::stay_on_stacks(pair.old, changes));
     warnings.extend(coroutines::may_be_suspended(pair.old, changes));
     warnings.extend(variables::given_up(pair, matching, changes));
+    warnings.extend(assembly::repeated(pair.old, changes, is_assembly));
     warnings
 }
 
