@@ -24,7 +24,7 @@ NOINLINE int f(int n)
 {
 	device.count += n;
 #ifdef NEW
-	return device.count + device.flags * 100 + ((struct device *)memory)->flags;
+	return device.count + device.flags * 100 + 1000 + ((struct device *)memory)->flags;
 #else
 	return device.count + ((struct device *)memory)->id;
 #endif
