@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod binding;
+mod callers;
 pub mod cli;
 pub mod code;
 mod constants;

@@ -1,10 +1,11 @@
 //! What changed type layouts mean for live data.
 
+use crate::callers::Callers;
 use crate::code::{Obstacle, Program};
-use crate::dwarf::{DebugInfo, LayoutChange, LayoutChangeKind, UsedData, compare_layouts};
+use crate::dwarf::{DebugInfo, LayoutChange, LayoutChangeKind, Surroundings, UsedData, compare_layouts};
 use crate::image::{Access, FunctionId, Image, Object, Pointer, Referent, stem};
 use crate::report::{Refusal, RefusalKind};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// The outcome of the layout check.
 #[derive(Debug, Default)]
@@ -17,15 +18,14 @@ pub struct TypeCheck {
     pub warnings: Vec<String>,
 }
 
-/// Compares the types that the given functions touch. `used` is what [`used_data`] finds for the new functions;
-/// `zeroed` tells whether all live objects of a type have zeros in the padding that new members take, else why that is
-/// not known.
+/// Compares the types that the given functions touch. A function has the same name in both lists. `zeroed` tells whether
+/// all live objects of a type have zeros in the padding that new members take, else why that is not known.
 pub fn check(
     old: Option<&DebugInfo<'_>>,
     old_functions: &[(String, u64)],
     new: Option<&DebugInfo<'_>>,
     new_functions: &[(String, u64)],
-    used: &[UsedData],
+    surroundings: &Surroundings,
     zeroed: &dyn Fn(&LayoutChange) -> Result<(), String>,
 ) -> TypeCheck {
     let (Some(old), Some(new)) = (old, new) else {
@@ -33,7 +33,7 @@ pub fn check(
             "types were not checked: a build has no debugging information (compile with -g)".to_owned();
         return TypeCheck { warnings: vec![warning], ..TypeCheck::default() };
     };
-    let report = match compare_layouts(old, old_functions, new, new_functions, used) {
+    let report = match compare_layouts(old, old_functions, new, new_functions, surroundings) {
         Ok(report) => report,
         Err(error) => {
             let warning = format!("types were not checked: {error}");
@@ -60,6 +60,16 @@ pub fn check(
         out.refusals.push(Refusal::new(RefusalKind::TypeLayout, &variable.name, detail));
     }
     for prototype in &report.prototypes {
+        if prototype.called_otherwise {
+            let detail = format!(
+                "its prototype{} changes from {} to {}, and code that stays as it is calls it",
+                in_file(prototype.file.as_deref()),
+                prototype.old,
+                prototype.new
+            );
+            out.refusals.push(Refusal::new(RefusalKind::TypeLayout, &prototype.function, detail));
+            continue;
+        }
         out.warnings.push(format!(
             "the prototype of {} changed from {} to {}",
             prototype.function, prototype.old, prototype.new
@@ -72,10 +82,19 @@ fn in_file(file: Option<&str>) -> String {
     file.map(|file| format!(" in {file}")).unwrap_or_default()
 }
 
+/// Where a type is declared.
+fn place(change: &LayoutChange) -> String {
+    let file = in_file(change.file.as_deref());
+    match &change.crate_name {
+        Some(name) => format!("{file} (crate {name})"),
+        None => file,
+    }
+}
+
 impl TypeCheck {
     fn judge(&mut self, change: &LayoutChange, zeroed: &dyn Fn(&LayoutChange) -> Result<(), String>) {
         let live = !change.functions.is_empty() || !change.used_variables.is_empty();
-        let in_file = in_file(change.file.as_deref());
+        let in_file = place(change);
         let text = format!("{}{in_file}: {}", change.type_name, change.detail);
         let only_filled =
             change.kinds.iter().all(|kind| kind.keeps_old_members()) && !change.filled.is_empty();
@@ -139,8 +158,51 @@ impl TypeCheck {
     }
 }
 
+/// What is around the changed functions, which are given with their counterparts, and the new ones. `removed` are those
+/// of the old build that have no counterpart.
+pub fn surroundings(
+    old: &Program<'_>,
+    changed: impl Iterator<Item = FunctionId>,
+    removed: impl Iterator<Item = FunctionId>,
+    new: &Program<'_>,
+    functions: impl Iterator<Item = FunctionId>,
+    old_debug: Option<&DebugInfo<'_>>,
+) -> Surroundings {
+    let callers = Callers::of(old);
+    let changed: BTreeSet<FunctionId> = changed.collect();
+    // A removed function may run on if anything else refers to it.
+    let mut replaced: BTreeSet<FunctionId> = changed.iter().copied().chain(removed).collect();
+    loop {
+        let stays = |id: &FunctionId| changed.contains(id) || callers.is_inner(old, *id, &replaced);
+        let (kept, gone): (BTreeSet<_>, BTreeSet<_>) = replaced.iter().copied().partition(stays);
+        if gone.is_empty() {
+            break;
+        }
+        replaced = kept;
+    }
+    let inner = replaced.iter().filter(|id| callers.is_inner(old, **id, &replaced));
+    Surroundings {
+        used: used_data(new, functions),
+        undescribed: old.image.functions.iter().any(|function| {
+            let units = || old_debug.and_then(|debug| debug.units_at(function.address()).ok());
+            is_of_rust(&function.name) && units().is_none_or(|units| units.is_empty())
+        }),
+        inner: inner.map(|id| old.image.function(*id).address()).collect(),
+        replaced: replaced.iter().flat_map(|id| old.image.function(*id).parts.clone()).collect(),
+    }
+}
+
+/// Whether a symbol is mangled as rustc does it: `_RNvCs...`, or `_ZN...17h0123456789abcdefE`.
+fn is_of_rust(symbol: &str) -> bool {
+    let hash = |end: &str| end.starts_with("17h") && end[3..].bytes().all(|byte| byte.is_ascii_hexdigit());
+    let symbol = symbol.split('.').next().unwrap_or(symbol);
+    let legacy = symbol.strip_prefix("_ZN").and_then(|rest| rest.strip_suffix('E'));
+    let hashed = legacy.and_then(|rest| rest.get(rest.len().checked_sub(19)?..)).is_some_and(hash);
+    symbol.starts_with("_R") || hashed
+}
+
 /// The data that the given functions use, each once.
-pub fn used_data(program: &Program<'_>, functions: impl Iterator<Item = FunctionId>) -> Vec<UsedData> {
+fn used_data(program: &Program<'_>, functions: impl Iterator<Item = FunctionId>) -> Vec<UsedData> {
     let image = &program.image;
     let mut found = HashSet::new();
     for id in functions {

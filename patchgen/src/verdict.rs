@@ -352,10 +352,14 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             (image.function(id).name.clone(), image.function(id).address())
         };
         let old_functions: Vec<_> = changes.iter().map(|change| named(old_image, change.old)).collect();
+        // A changed function has one name, that of the target.
+        let changed = changes.iter().zip(&old_functions);
+        let changed =
+            changed.map(|(change, (name, _))| (name.clone(), new_image.function(change.new).address()));
+        let new_functions: Vec<_> =
+            changed.chain(emission.new_functions.iter().map(|id| named(new_image, *id))).collect();
         let news = changes.iter().map(|change| change.new).chain(emission.new_functions.iter().copied());
-        let new_functions: Vec<_> = news.clone().map(|id| named(new_image, id)).collect();
         let functions: Vec<FunctionId> = news.clone().collect();
-        let used = types::used_data(self.pair.new, news);
         let zeroed = |change: &LayoutChange| match (old, new) {
             (Some(old_debug), Some(new_debug)) => {
                 let (old, new) = (self.pair.old, self.pair.new);
@@ -363,7 +367,10 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             }
             _ => Err("there is no debugging information".to_owned()),
         };
-        types::check(old, &old_functions, new, &new_functions, &used, &zeroed)
+        let removed = old_image.function_ids().filter(|id| self.matching.new_function(*id).is_none());
+        let changed = changes.iter().map(|change| change.old);
+        let surroundings = types::surroundings(self.pair.old, changed, removed, self.pair.new, news, old);
+        types::check(old, &old_functions, new, &new_functions, &surroundings, &zeroed)
     }
 
     fn finish(

@@ -6,7 +6,7 @@ use std::process::Command;
 use object::{Object, ObjectSymbol};
 use patchgen::dwarf::{
     DebugInfo, DebugSections, DwarfError, LayoutChange, LayoutChangeKind as Kind, LayoutReport,
-    StaticLocation, compare_layouts,
+    StaticLocation, Surroundings, compare_layouts,
 };
 
 /// What every C source starts with: the compiler must not see through what is passed here.
@@ -36,7 +36,7 @@ fn has_extension(name: &str, wanted: &str) -> bool {
 }
 
 fn gcc(source: &str) -> Vec<u8> {
-    compile("gcc", &[("unit.c", source)], &[])
+    compile("gcc", &[("unit.c", source)], &Surroundings::default())
 }
 
 /// Name and address of every defined function whose name starts with `f`, `_Z` mangling aside.
@@ -57,7 +57,7 @@ fn compare_images(old: &[u8], new: &[u8]) -> Result<LayoutReport, DwarfError> {
     let old_sections = DebugSections::load(old)?.expect("debug sections");
     let new_sections = DebugSections::load(new)?.expect("debug sections");
     let (old_debug, new_debug) = (DebugInfo::new(&old_sections), DebugInfo::new(&new_sections));
-    compare_layouts(&old_debug, &functions(old), &new_debug, &functions(new), &[])
+    compare_layouts(&old_debug, &functions(old), &new_debug, &functions(new), &Surroundings::default())
 }
 
 fn compare(old: &str, new: &str) -> LayoutReport {
@@ -251,7 +251,9 @@ fn a_function_that_is_not_described_is_taken_to_touch_everything() {
     let old_sections = DebugSections::load(&old).expect("readable").expect("debug sections");
     let new_sections = DebugSections::load(&new).expect("readable").expect("debug sections");
     let (old_debug, new_debug) = (DebugInfo::new(&old_sections), DebugInfo::new(&new_sections));
-    let report = compare_layouts(&old_debug, &thunk(&old), &new_debug, &thunk(&new), &[]).expect("readable");
+    let report =
+        compare_layouts(&old_debug, &thunk(&old), &new_debug, &thunk(&new), &Surroundings::default())
+            .expect("readable");
     assert!(report.checked);
     assert_eq!(report.changes[0].functions, ["thunk"]);
 }
@@ -266,7 +268,7 @@ fn one_header_in_two_units_makes_one_change() {
             )
         };
         let (one, two) = (unit("f_one"), unit("f_two"));
-        compile("gcc", &[("s.h", &header), ("one.c", &one), ("two.c", &two)], &[])
+        compile("gcc", &[("s.h", &header), ("one.c", &one), ("two.c", &two)], &Surroundings::default())
     };
     let report = compare_images(&build(""), &build("int b;")).expect("readable debug information");
     assert_eq!(report.changes.len(), 1, "{report:#?}");
@@ -297,7 +299,8 @@ fn classes_have_namespaces_bases_and_virtual_tables() {
              int free_function(a::b::c &o) {{ return o.one(); }}"
         )
     };
-    let build = |data, methods| compile("g++", &[("unit.cc", &source(data, methods))], &[]);
+    let build =
+        |data, methods| compile("g++", &[("unit.cc", &source(data, methods))], &Surroundings::default());
     let old = build("int d;", "");
     let report = compare_images(&old, &build("int d; long e;", "")).expect("readable debug information");
     assert_eq!(report.changes.len(), 1, "{report:#?}");
@@ -343,7 +346,8 @@ fn rust_enums_are_compared_by_variant() {
     let new_sections = DebugSections::load(&new).expect("readable").expect("debug sections");
     let (old_debug, new_debug) = (DebugInfo::new(&old_sections), DebugInfo::new(&new_sections));
     let report =
-        compare_layouts(&old_debug, &old_function, &new_debug, &new_function, &[]).expect("readable");
+        compare_layouts(&old_debug, &old_function, &new_debug, &new_function, &Surroundings::default())
+            .expect("readable");
     let change = &report.changes[0];
     assert_eq!((change.type_name.as_str(), change.kind), ("struct unit::Command", Kind::EnumValueChanged));
     assert!(change.detail.contains("enumerator `variant Go` changed from 1 to 2"), "{}", change.detail);
@@ -439,7 +443,8 @@ fn missing_debug_information_is_said() {
     let sections = DebugSections::load(&image).expect("readable").expect("debug sections");
     let debug = DebugInfo::new(&sections);
     let unknown = [("assembly".to_owned(), 1)];
-    let report = compare_layouts(&debug, &unknown, &debug, &functions(&image), &[]).expect("readable");
+    let report = compare_layouts(&debug, &unknown, &debug, &functions(&image), &Surroundings::default())
+        .expect("readable");
     assert!(!report.checked);
     assert_eq!(report.unchecked_functions, ["assembly"]);
 }

@@ -84,7 +84,7 @@ fn connected<'g>(
         let Some((name, group)) = groups.get_key_value(name) else { continue };
         if found.insert(name.as_str()) {
             for unit in &group.types.referred {
-                queue.push(debug.unit_name(*unit)?);
+                queue.push(debug.unit(*unit)?.group());
             }
         }
     }

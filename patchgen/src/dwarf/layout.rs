@@ -1,18 +1,20 @@
 //! The layout of one type as the debug information states it, in a form that two builds can be compared by.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::DwarfError;
 use super::node::{Attributes, Node};
 use super::placement::{Position, byte_size, position};
 use super::type_names::{TypeNames, integer, is_aggregate, keyword};
+use super::unit::Slice;
 
 /// A struct, class, union, enum or base type with its definition.
 ///
 /// Equality is that of the layout: where the type is declared does not count.
 #[derive(Debug, Clone)]
 pub(super) struct TypeLayout {
-    /// `struct`, `union`, `enum`, `base type` or [`CONSTANT`].
+    /// `struct`, `union`, `enum`, `variant` (of an enum), `base type` or [`CONSTANT`].
     pub(super) keyword: &'static str,
     pub(super) size: Option<u64>,
     /// Only where the source asks for one.
@@ -63,13 +65,15 @@ pub(super) enum Role {
     Virtual,
     /// What tells the variants of a tagged union apart.
     Discriminant,
+    /// What one variant of a tagged union holds: a type of its own.
+    Variant,
 }
 
 /// A named value: of an enum, or the one that selects a variant of a tagged union.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Enumerator {
     pub(super) name: String,
-    /// `None` if it does not fit 128 bits, and for the variant that all other values select.
+    /// `None` for the variant that all other values select.
     pub(super) value: Option<i128>,
 }
 
@@ -102,7 +106,7 @@ pub(super) fn read<'d, 's>(
         enumerators.push(Enumerator { name, value });
     }
     Ok(Some(TypeLayout {
-        keyword: keyword(node.tag()),
+        keyword: if is_variant(node) { "variant" } else { keyword(node) },
         size: byte_size(node)?,
         alignment: attributes.unsigned(gimli::DW_AT_alignment),
         representation,
@@ -134,6 +138,22 @@ pub(super) const CONSTANT: &str = "enumerator";
 /// Whether an entry can state a layout of its own.
 pub(super) fn states_layout(node: Node<'_, '_>) -> bool {
     is_aggregate(node.tag()) || node.tag() == gimli::DW_TAG_base_type
+}
+
+/// Whether a struct is what a variant of a tagged union holds.
+fn is_variant(node: Node<'_, '_>) -> bool {
+    node.tag() == gimli::DW_TAG_structure_type
+        && node.parent().is_some_and(|parent| keyword(parent) == "enum")
+}
+
+/// A number for the values and ranges of values that select a variant (DWARF 5, section 5.7.10): equal if they are.
+fn list_of_values(list: &gimli::AttributeValue<Slice<'_>>) -> i128 {
+    let mut hasher = DefaultHasher::new();
+    match list {
+        gimli::AttributeValue::Block(block) => block.slice().hash(&mut hasher),
+        other => format!("{other:?}").hash(&mut hasher),
+    }
+    hasher.finish().into()
 }
 
 /// Nesting of unnamed members that no compiler's output reaches.
@@ -179,9 +199,7 @@ impl<'d, 's> Parts<'_, 'd, 's> {
                                 self.add(Role::Discriminant, name, &part_attributes, target, start)?;
                             }
                             gimli::DW_TAG_variant => {
-                                let prefix = format!("{prefix}variant ");
-                                self.variant(part, &part_attributes, &prefix)?;
-                                self.collect(part, &prefix, start, depth + 1)?;
+                                self.variant(part, &part_attributes, prefix, start, depth)?;
                             }
                             _ => {}
                         }
@@ -193,17 +211,38 @@ impl<'d, 's> Parts<'_, 'd, 's> {
         Ok(())
     }
 
-    /// Adds the value that selects a variant.
+    /// Adds a variant and the value that selects it.
     fn variant(
         &mut self,
         variant: Node<'d, 's>,
         attributes: &Attributes<'d, 's>,
         prefix: &str,
+        start: &Position,
+        depth: usize,
     ) -> Result<(), DwarfError> {
-        let mut member = variant.children().filter(|child| child.tag() == gimli::DW_TAG_member);
-        let name = member.next().map_or(Ok(None), Node::name)?.unwrap_or_default();
-        let value = attributes.value(gimli::DW_AT_discr_value).and_then(integer);
-        self.enumerators.push(Enumerator { name: format!("{prefix}{name}"), value });
+        let members = variant.children().filter(|child| child.tag() == gimli::DW_TAG_member);
+        let members: Vec<_> = members.collect();
+        let value = match attributes.value(gimli::DW_AT_discr_list) {
+            Some(list) => Some(list_of_values(&list)),
+            None => attributes.value(gimli::DW_AT_discr_value).and_then(integer),
+        };
+        let name = if let [member] = members[..] {
+            let member = member.attributes()?;
+            let target = member.reference(gimli::DW_AT_type)?;
+            let name = member.name()?.unwrap_or_default();
+            // The states of a future have numbers; their types have names.
+            let number = name.starts_with(|c: char| c.is_ascii_digit());
+            let of_type = target.filter(|_| number).map_or(Ok(None), Node::name)?;
+            let name = format!("{prefix}{}", of_type.unwrap_or(name));
+            self.add(Role::Variant, name.clone(), &member, target, start)?;
+            name
+        } else {
+            let name = members.first().map_or(Ok(None), |member| member.name())?.unwrap_or_default();
+            let name = format!("{prefix}variant {name}");
+            self.collect(variant, &format!("{name} "), start, depth + 1)?;
+            name
+        };
+        self.enumerators.push(Enumerator { name, value });
         Ok(())
     }
 
@@ -231,7 +270,7 @@ impl<'d, 's> Parts<'_, 'd, 's> {
             role: Role::Container,
             name: format!("{prefix}{name}"),
             // Its parts are compared one by one.
-            type_name: format!("{} {{...}}{suffix}", keyword(nested.tag())).into(),
+            type_name: format!("{} {{...}}{suffix}", keyword(nested)).into(),
             position: place.clone(),
             bits: target.map_or(Ok(None), byte_size)?.and_then(|size| size.checked_mul(8)),
             element_bits: if array { byte_size(nested)?.and_then(|size| size.checked_mul(8)) } else { None },

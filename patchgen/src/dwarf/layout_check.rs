@@ -1,7 +1,7 @@
 //! Compares the types that changed functions live with, between the two builds.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rayon::prelude::*;
 
@@ -9,10 +9,12 @@ use super::attribution::attribute;
 use super::debug_info::DebugInfo;
 use super::node::Node;
 use super::reach::units_of_body;
+use super::rust_names::RustNames;
+use super::transient::Mentions;
 use super::unit::UnitId;
 use super::unit_pair::{Build, Difference, Differing, Function, Groups, Pair, Pool};
 use super::unit_types::UnitTypes;
-use super::{DwarfError, LayoutChange, LayoutReport, UsedData};
+use super::{DwarfError, LayoutChange, LayoutReport, Surroundings};
 
 /// Compares all types that are defined in the units of the given functions, and the prototypes of those that
 /// are in both builds.
@@ -20,14 +22,14 @@ use super::{DwarfError, LayoutChange, LayoutReport, UsedData};
 /// Each function is a name and a link address: all changed functions of both builds, and the new ones. Units
 /// are matched by name; a type of a header that only one of them defines is looked up in the other units that
 /// were read. A type that is defined in one build only is no difference. Functions in a described unit which are
-/// not described themselves are taken to touch all types of the unit. `used` is the data that the functions of the
-/// new build use.
+/// not described themselves are taken to touch all types of the unit. A function has the same
+/// name in both lists.
 pub fn compare_layouts(
     old: &DebugInfo<'_>,
     old_functions: &[(String, u64)],
     new: &DebugInfo<'_>,
     new_functions: &[(String, u64)],
-    used: &[UsedData],
+    surroundings: &Surroundings,
 ) -> Result<LayoutReport, DwarfError> {
     let old = Side::read(old, old_functions)?;
     let new = Side::read(new, new_functions)?;
@@ -35,7 +37,13 @@ pub fn compare_layouts(
     let groups: BTreeSet<&str> = old.groups.keys().chain(new.groups.keys()).map(String::as_str).collect();
     let parts: Vec<Differing<'_>> = groups
         .into_par_iter()
-        .map(|name| Pair { name, old: old.build(name), new: new.build(name) }.compare(&old_pool, &new_pool))
+        .map(|name| {
+            Pair { name, old: old.build(name), new: new.build(name) }.compare(
+                &old_pool,
+                &new_pool,
+                surroundings,
+            )
+        })
         .collect::<Result<_, _>>()?;
     let mut report = LayoutReport::default();
     let mut different = Vec::new();
@@ -46,7 +54,8 @@ pub fn compare_layouts(
     }
     if !different.is_empty() {
         attribute(old.debug, &old.groups, &[], &mut different)?;
-        attribute(new.debug, &new.groups, used, &mut different)?;
+        attribute(new.debug, &new.groups, &surroundings.used, &mut different)?;
+        drop_transient(&old, surroundings, &mut different)?;
     }
     let mut changes = BTreeMap::new();
     for change in different.into_iter().map(Difference::into_change) {
@@ -83,17 +92,36 @@ pub fn compare_layouts(
 }
 
 /// False for units that were compiled for backtraces only (`-g1`, `-gline-tables-only`), and for assembly.
-fn describes_types(debug: &DebugInfo<'_>, units: &BTreeSet<UnitId>) -> Result<bool, DwarfError> {
-    for unit in units {
-        let mut tags = debug.root(*unit)?.subtree().map(Node::tag);
-        let is_type = |tag| {
-            [gimli::DW_TAG_base_type, gimli::DW_TAG_structure_type, gimli::DW_TAG_pointer_type].contains(&tag)
-        };
-        if tags.any(is_type) {
-            return Ok(true);
+pub(super) fn describes_types(debug: &DebugInfo<'_>, unit: UnitId) -> Result<bool, DwarfError> {
+    let is_type = |tag| {
+        [gimli::DW_TAG_base_type, gimli::DW_TAG_structure_type, gimli::DW_TAG_pointer_type].contains(&tag)
+    };
+    Ok(debug.root(unit)?.subtree().map(Node::tag).any(is_type))
+}
+
+/// Leaves out types of Rust of which no value can be alive when the patch is applied.
+fn drop_transient(
+    old: &Side<'_, '_>,
+    surroundings: &Surroundings,
+    different: &mut Vec<Difference<'_>>,
+) -> Result<(), DwarfError> {
+    let rust: HashSet<_> = different
+        .iter()
+        .filter(|difference| difference.crate_name.is_some())
+        .map(|difference| difference.key)
+        .collect();
+    if rust.is_empty() || surroundings.replaced.is_empty() {
+        return Ok(());
+    }
+    let mentions = Mentions::read(old.debug, surroundings, &old.names, &rust)?;
+    let mut transient = HashSet::new();
+    for key in rust {
+        if mentions.is_transient(key)? {
+            transient.insert(key);
         }
     }
-    Ok(false)
+    different.retain(|difference| !transient.contains(difference.key));
+    Ok(())
 }
 
 fn sort<T: Ord>(names: &mut Vec<T>) {
@@ -104,14 +132,16 @@ fn sort<T: Ord>(names: &mut Vec<T>) {
 /// One build: its functions and the types of their units.
 struct Side<'d, 's> {
     debug: &'d DebugInfo<'s>,
-    /// Units of one name: link-time optimisation makes many that are all called `<artificial>`.
+    /// Units of one name: link-time optimisation makes many that are all called `<artificial>`, rustc some of a crate.
     groups: Groups<'d, 's>,
+    names: RustNames,
     unchecked: Vec<String>,
 }
 
 impl<'d, 's> Side<'d, 's> {
     fn read(debug: &'d DebugInfo<'s>, functions: &[(String, u64)]) -> Result<Self, DwarfError> {
-        let mut side = Self { debug, groups: Groups::new(), unchecked: Vec::new() };
+        let mut side =
+            Self { debug, groups: Groups::new(), names: RustNames::default(), unchecked: Vec::new() };
         let mut wanted = BTreeSet::new();
         for (name, address) in functions {
             let units = debug.units_at(*address)?;
@@ -125,12 +155,14 @@ impl<'d, 's> Side<'d, 's> {
                     None => debug.function_named(unit, name)?,
                 };
                 let homes = described.map_or(Ok(BTreeSet::from([unit])), units_of_body)?;
-                if !describes_types(debug, &homes)? {
+                let mut typed = homes.iter().map(|unit| describes_types(debug, *unit));
+                if !typed.try_fold(false, |any, typed| typed.map(|typed| any || typed))? {
                     side.unchecked.push(name.clone());
                 }
                 for unit in homes {
                     wanted.insert(unit);
-                    let group = side.groups.entry(debug.unit_name(unit)?.to_owned()).or_default();
+                    let home = debug.unit(unit)?;
+                    let group = side.groups.entry(home.group().to_owned()).or_default();
                     let (name, has_body) = (name.clone(), described.is_some());
                     let function = Function { name, address: *address, node, has_body };
                     group.functions.push(function);
@@ -144,10 +176,14 @@ impl<'d, 's> Side<'d, 's> {
             done.append(&mut wanted);
             for (unit, types) in read {
                 wanted.extend(types.referred.difference(&done));
-                let name = debug.unit_name(unit)?.to_owned();
-                side.groups.entry(name).or_default().types.merge(types);
+                let unit = debug.unit(unit)?;
+                let group = side.groups.entry(unit.group().to_owned()).or_default();
+                group.is_rust |= unit.is_rust();
+                group.types.merge(types);
             }
         }
+        side.names = RustNames::read(side.groups.values().map(|group| &group.types));
+        side.groups.values_mut().for_each(|group| group.types.rename(&side.names));
         Ok(side)
     }
 
@@ -160,6 +196,6 @@ impl<'d, 's> Side<'d, 's> {
     }
 
     fn build(&self, name: &str) -> Option<Build<'_, 'd, 's>> {
-        self.groups.get(name).map(|group| Build { debug: self.debug, group })
+        self.groups.get(name).map(|group| Build { debug: self.debug, group, names: &self.names })
     }
 }

@@ -65,6 +65,10 @@ impl Differences {
         self.items.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// All kinds that occur, each once, the most harmful first.
     pub(super) fn kinds(&self) -> Vec<LayoutChangeKind> {
         let mut kinds: Vec<_> = self.items.iter().map(|(kind, _)| *kind).collect();
@@ -110,7 +114,8 @@ pub(super) fn compare(old: &TypeLayout, new: &TypeLayout) -> Differences {
         found.push(LayoutChangeKind::RepresentationChanged, text);
     }
     compare_members(old, new, &mut found);
-    compare_enumerators(&old.enumerators, &new.enumerators, &mut found);
+    let variants = old.members.iter().chain(&new.members).any(|member| member.role == Role::Variant);
+    compare_enumerators(&old.enumerators, &new.enumerators, variants, &mut found);
     found
 }
 
@@ -151,15 +156,18 @@ fn compare_members(old: &TypeLayout, new: &TypeLayout, found: &mut Differences) 
         let fits = old.size == new.size && in_padding(old, member);
         let kind = match member.role {
             Role::Virtual => LayoutChangeKind::VirtualTableChanged,
+            Role::Variant => LayoutChangeKind::EnumeratorAdded,
             _ if fits => LayoutChangeKind::PaddingFilled,
             _ => LayoutChangeKind::MemberAdded,
         };
         let place = member.position.text();
         let text = match member.role {
             Role::Virtual => format!("virtual function `{}` added", member.name),
+            Role::Variant => format!("variant `{}` added", member.name),
             _ if fits => {
                 format!("member `{}` ({}) added in padding at offset {place}", member.name, member.type_name)
             }
+            Role::Discriminant => format!("a discriminant added at offset {place}"),
             _ => format!("member `{}` ({}) added at offset {place}", member.name, member.type_name),
         };
         found.push(kind, text);
@@ -170,10 +178,15 @@ fn compare_members(old: &TypeLayout, new: &TypeLayout, found: &mut Differences) 
     for member in removed {
         let kind = match member.role {
             Role::Virtual => LayoutChangeKind::VirtualTableChanged,
+            Role::Variant => LayoutChangeKind::EnumeratorRemoved,
             _ => LayoutChangeKind::MemberRemoved,
         };
-        let what = noun(member.role);
-        found.push(kind, format!("{what} `{}` ({}) removed", member.name, member.type_name));
+        let text = match member.role {
+            Role::Variant => format!("variant `{}` removed", member.name),
+            Role::Discriminant => "the discriminant is gone".to_owned(),
+            role => format!("{} `{}` ({}) removed", noun(role), member.name, member.type_name),
+        };
+        found.push(kind, text);
     }
     found.items.extend(texts);
 }
@@ -181,22 +194,22 @@ fn compare_members(old: &TypeLayout, new: &TypeLayout, found: &mut Differences) 
 fn compare_member(old: &Member, new: &Member) -> Vec<(LayoutChangeKind, String)> {
     let mut found = Vec::new();
     let (what, name) = (noun(old.role), &old.name);
+    let what = if old.role == Role::Discriminant { what.to_owned() } else { format!("{what} `{name}`") };
     if old.role == Role::Virtual {
         if old.position != new.position || old.type_name != new.type_name {
-            found.push((LayoutChangeKind::VirtualTableChanged, format!("{what} `{name}` changed")));
+            found.push((LayoutChangeKind::VirtualTableChanged, format!("{what} changed")));
         }
         return found;
     }
     if old.type_name != new.type_name {
-        let text = format!("{what} `{name}` changed from {} to {}", old.type_name, new.type_name);
+        let text = format!("{what} changed from {} to {}", old.type_name, new.type_name);
         found.push((LayoutChangeKind::MemberTypeChanged, text));
     } else if old.bits != new.bits || old.element_bits != new.element_bits {
-        let text = format!("{what} `{name}` changed from {} to {}", width(old.bits), width(new.bits));
+        let text = format!("{what} changed from {} to {}", width(old.bits), width(new.bits));
         found.push((LayoutChangeKind::MemberTypeChanged, text));
     }
     if old.position != new.position {
-        let text =
-            format!("{what} `{name}` moved from offset {} to {}", old.position.text(), new.position.text());
+        let text = format!("{what} moved from offset {} to {}", old.position.text(), new.position.text());
         found.push((LayoutChangeKind::MemberMoved, text));
     }
     found
@@ -233,25 +246,32 @@ fn extent(member: &Member) -> Option<(u64, u64)> {
     }
 }
 
-fn compare_enumerators(old: &[Enumerator], new: &[Enumerator], found: &mut Differences) {
+/// Compares named values. `variants`: those that select variants, which are members and reported as such.
+fn compare_enumerators(old: &[Enumerator], new: &[Enumerator], variants: bool, found: &mut Differences) {
     let before: HashMap<_, _> = old.iter().map(|item| (item.name.as_str(), item.value)).collect();
     let after: HashMap<_, _> = new.iter().map(|item| (item.name.as_str(), item.value)).collect();
-    let text = |value: Option<i128>| value.map_or("?".to_owned(), |value| value.to_string());
+    let text = |value: Option<i128>| match value {
+        Some(value) => value.to_string(),
+        None if variants => "all others".to_owned(),
+        None => "?".to_owned(),
+    };
     for Enumerator { name, value } in new {
         match before.get(name.as_str()) {
+            None if variants => {}
             None => {
                 let text = format!("enumerator `{name}` = {} added", text(*value));
                 found.push(LayoutChangeKind::EnumeratorAdded, text);
             }
             Some(was) if was != value => {
-                let text = format!("enumerator `{name}` changed from {} to {}", text(*was), text(*value));
+                let what = if variants { "the value that selects variant" } else { "enumerator" };
+                let text = format!("{what} `{name}` changed from {} to {}", text(*was), text(*value));
                 found.push(LayoutChangeKind::EnumValueChanged, text);
             }
             Some(_) => {}
         }
     }
     for Enumerator { name, value } in old {
-        if !after.contains_key(name.as_str()) {
+        if !variants && !after.contains_key(name.as_str()) {
             let text = format!("enumerator `{name}` = {} removed", text(*value));
             found.push(LayoutChangeKind::EnumeratorRemoved, text);
         }
@@ -263,7 +283,8 @@ fn noun(role: Role) -> &'static str {
         Role::Field | Role::Container => "member",
         Role::Base => "base class",
         Role::Virtual => "virtual function",
-        Role::Discriminant => "tag",
+        Role::Discriminant => "the discriminant",
+        Role::Variant => "variant",
     }
 }
 

@@ -105,6 +105,27 @@ impl<'d, 's> Node<'d, 's> {
         Ok(None)
     }
 
+    /// The source file of the functions beside a type: rustc does not say where a type is declared.
+    pub(super) fn file_of_module(self) -> Result<Option<String>, DwarfError> {
+        let is_namespace = |node: &Self| node.tag() == gimli::DW_TAG_namespace;
+        let scopes = std::iter::successors(self.parent(), |node| node.parent());
+        for scope in scopes.filter(is_namespace).take(MAX_SCOPES) {
+            for child in scope.children() {
+                let is_impl =
+                    is_namespace(&child) && child.name()?.is_some_and(|name| name.starts_with("{impl#"));
+                let inner = is_impl.then(|| child.children()).into_iter().flatten();
+                for function in std::iter::once(child).chain(inner) {
+                    if function.tag() == gimli::DW_TAG_subprogram
+                        && let Some(file) = function.decl_file()?
+                    {
+                        return Ok(Some(file));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The line of the declaration nearest to this entry.
     pub(super) fn decl_line(self) -> Result<Option<u32>, DwarfError> {
         let lines = self.origins()?.into_iter();

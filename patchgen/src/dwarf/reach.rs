@@ -85,7 +85,7 @@ impl<'g, 'd, 's> TypeGraph<'g, 'd, 's> {
             && attributes.flag(gimli::DW_AT_declaration)
             && let Some(key) = self.names.type_key(node)?
         {
-            let home = self.groups.get(node.unit().name());
+            let home = self.groups.get(node.unit().group());
             let groups = home.into_iter().chain(self.groups.values().filter(|_| home.is_none()));
             links.extend(groups.filter_map(|group| group.types.dies.get(&key)).flatten());
         }

@@ -28,8 +28,10 @@ pub struct LayoutChange {
     pub kind: LayoutChangeKind,
     /// All kinds of differences, the most harmful first.
     pub kinds: Vec<LayoutChangeKind>,
-    /// Source file of the declaration.
+    /// Source file of the declaration; for Rust, of the module's functions.
     pub file: Option<String>,
+    /// The crate of a type of Rust.
+    pub crate_name: Option<String>,
     /// What differs, for people.
     pub detail: String,
     /// The bytes of former padding that new members take.
@@ -82,4 +84,7 @@ pub struct PrototypeChange {
     pub old: String,
     /// Return type and parameters in the new build.
     pub new: String,
+    /// A function of Rust that may be called by code which the patch does not replace: it hands over what the old
+    /// prototype says.
+    pub called_otherwise: bool,
 }

@@ -155,6 +155,10 @@ impl<'d, 's> TypeNames<'d, 's> {
                 Some(function) if function.tag() == gimli::DW_TAG_subroutine_type => {
                     self.prototype(function, "(*)")?
                 }
+                // Rust's owning pointers are told from those that are lent.
+                _ if attributes.name()?.is_some_and(|name| name.starts_with("alloc::boxed::Box<")) => {
+                    format!("Box<{}>", self.name(target)?)
+                }
                 _ => format!("{} *", self.name(target)?),
             },
             gimli::DW_TAG_reference_type => format!("{} &", self.name(target)?),
@@ -214,7 +218,7 @@ impl<'d, 's> TypeNames<'d, 's> {
         node: Node<'d, 's>,
         attributes: &Attributes<'d, 's>,
     ) -> Result<String, DwarfError> {
-        let keyword = keyword(node.tag());
+        let keyword = keyword(node);
         match self.type_key(node)? {
             Some(TypeKey::Tag(name)) => return Ok(format!("{keyword} {name}")),
             Some(key) => return Ok(key.text()),
@@ -307,6 +311,14 @@ pub(super) enum TypeKey {
 }
 
 impl TypeKey {
+    /// The crate that a type of Rust is of: the beginning of its path.
+    pub(super) fn crate_name(&self) -> Option<String> {
+        let Self::Tag(name) = self else { return None };
+        let (path, _) = name.split_once("::")?;
+        let start = path.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+        Some(path[start..].to_owned()).filter(|name| !name.is_empty())
+    }
+
     /// The name, without a keyword.
     pub(super) fn text(&self) -> String {
         match self {
@@ -316,9 +328,15 @@ impl TypeKey {
     }
 }
 
-/// The keyword that a type is written with; C++ structs and classes are the same.
-pub(super) fn keyword(tag: gimli::DwTag) -> &'static str {
-    match tag {
+/// The keyword that a type is written with; C++ structs and classes are the same. Rust's enums with data are described
+/// as structs with variants.
+pub(super) fn keyword(node: Node<'_, '_>) -> &'static str {
+    match node.tag() {
+        gimli::DW_TAG_structure_type
+            if node.children().any(|child| child.tag() == gimli::DW_TAG_variant_part) =>
+        {
+            "enum"
+        }
         gimli::DW_TAG_union_type => "union",
         gimli::DW_TAG_enumeration_type => "enum",
         gimli::DW_TAG_base_type => "base type",
@@ -330,7 +348,8 @@ pub(super) fn keyword(tag: gimli::DwTag) -> &'static str {
 pub(super) fn integer(value: AttributeValue<super::unit::Slice<'_>>) -> Option<i128> {
     match value {
         AttributeValue::Sdata(value) => Some(value.into()),
-        AttributeValue::Data16(value) => i128::try_from(value).ok(),
+        // One number for each value is all that matters.
+        AttributeValue::Data16(value) => Some(value.cast_signed()),
         value => value.udata_value().map(i128::from),
     }
 }

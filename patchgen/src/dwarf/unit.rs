@@ -42,6 +42,8 @@ pub(super) struct Unit<'s> {
     skeleton: Option<UnitId>,
     gimli: gimli::Unit<Slice<'s>>,
     name: String,
+    group: String,
+    is_rust: bool,
     build_directory: String,
     dies: OnceLock<Result<Vec<Die>, DwarfError>>,
     lines: OnceLock<Result<LineTable, DwarfError>>,
@@ -72,6 +74,11 @@ impl<'s> Unit<'s> {
             |slice: Option<Slice<'s>>| slice.map_or(String::new(), |slice| slice.to_string_lossy().into());
         let build_directory: String = text(gimli.comp_dir);
         let name = relative_to(&build_directory, &text(gimli.name)).to_owned();
+        let root = gimli.header.entry(&gimli.abbreviations, gimli.header.root_offset());
+        let language =
+            root.map_err(|cause| debug.error("debug_info", cause))?.attr_value(gimli::DW_AT_language);
+        let is_rust = language == Some(gimli::AttributeValue::Language(gimli::DW_LANG_Rust));
+        let group = if is_rust { crate_of(&name).to_owned() } else { name.clone() };
         let dies = OnceLock::new();
         Ok(Self {
             id,
@@ -79,6 +86,8 @@ impl<'s> Unit<'s> {
             skeleton,
             gimli,
             name,
+            group,
+            is_rust,
             build_directory,
             dies,
             lines: OnceLock::new(),
@@ -107,6 +116,20 @@ impl<'s> Unit<'s> {
     /// Source file, relative to the build directory where it lies below it.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name, but the same for all units that rustc made of one crate.
+    pub(super) fn group(&self) -> &str {
+        &self.group
+    }
+
+    pub(super) fn is_rust(&self) -> bool {
+        self.is_rust
+    }
+
+    /// Whether it was compiled with the toolchain, not with the program.
+    pub(super) fn is_of_toolchain(&self) -> bool {
+        ["/rustc/", "/rust/deps/"].iter().any(|directory| self.build_directory.starts_with(directory))
     }
 
     /// All entries in depth-first order.
@@ -198,6 +221,15 @@ impl<'s> Unit<'s> {
         }
         Ok(dies)
     }
+}
+
+/// The name of a unit of rustc, `src/main.rs/@/crate.hash-cgu.0`, without what tells the units of a crate and the
+/// builds of it apart.
+fn crate_of(name: &str) -> &str {
+    let Some((path, unit)) = name.split_once("/@/") else { return name };
+    let end =
+        unit.rsplit_once('.').filter(|_| unit.contains("-cgu.")).and_then(|(unit, _)| unit.rsplit_once('.'));
+    end.map_or(path, |(krate, _)| &name[..path.len() + "/@/".len() + krate.len()])
 }
 
 /// Strips a directory from the front of a path that lies below it, or the `.` that stands for it.

@@ -6,10 +6,11 @@ use super::debug_info::DebugInfo;
 use super::layout::TypeLayout;
 use super::layout_diff::{self, Differences};
 use super::node::Node;
+use super::rust_names::{RustNames, readable};
 use super::type_names::{TypeKey, TypeNames};
 use super::unit::DieId;
 use super::unit_types::{StaticVariable, UnitTypes};
-use super::{DwarfError, LayoutChange, PrototypeChange, UndescribedUse, VariableChange};
+use super::{DwarfError, LayoutChange, PrototypeChange, Surroundings, UndescribedUse, VariableChange};
 
 /// The definitions of each name in all units that were read of one build.
 pub(super) type Pool<'p> = HashMap<&'p TypeKey, Vec<&'p TypeLayout>>;
@@ -17,11 +18,13 @@ pub(super) type Pool<'p> = HashMap<&'p TypeKey, Vec<&'p TypeLayout>>;
 /// The units that were read of one build, by name.
 pub(super) type Groups<'d, 's> = BTreeMap<String, Group<'d, 's>>;
 
-/// Units of one name. There are several if they were compiled from one source, or by link-time optimisation,
-/// which calls all its units `<artificial>`.
+/// Units of one name. There are several if they were compiled from one source or crate, or by link-time
+/// optimisation, which calls all its units `<artificial>`.
 #[derive(Default)]
 pub(super) struct Group<'d, 's> {
     pub(super) types: UnitTypes,
+    /// Whether rustc made any of them.
+    pub(super) is_rust: bool,
     /// Those of the given functions that lie in the units.
     pub(super) functions: Vec<Function<'d, 's>>,
 }
@@ -43,6 +46,7 @@ pub(super) struct Function<'d, 's> {
 pub(super) struct Build<'p, 'd, 's> {
     pub(super) debug: &'d DebugInfo<'s>,
     pub(super) group: &'p Group<'d, 's>,
+    pub(super) names: &'p RustNames,
 }
 
 impl Build<'_, '_, '_> {
@@ -72,6 +76,8 @@ pub(super) struct Difference<'p> {
     pub(super) group: &'p str,
     pub(super) key: &'p TypeKey,
     layout: &'p TypeLayout,
+    file: Option<String>,
+    pub(super) crate_name: Option<String>,
     differences: Differences,
     pub(super) functions: Vec<String>,
     pub(super) variables: Vec<String>,
@@ -86,13 +92,21 @@ impl<'p> Pair<'p, '_, '_, '_> {
         &self,
         old_pool: &Pool<'p>,
         new_pool: &Pool<'p>,
+        surroundings: &Surroundings,
     ) -> Result<Differing<'p>, DwarfError> {
-        let types = self.differing_types(old_pool, new_pool);
-        let (variables, prototypes) = (self.differing_variables(), self.differing_prototypes()?);
+        let types = self.differing_types(old_pool, new_pool)?;
+        let (variables, prototypes) = (self.differing_variables(), self.differing_prototypes(surroundings)?);
         Ok(Differing { types, variables, prototypes })
     }
 
-    fn differing_types(&self, old_pool: &Pool<'p>, new_pool: &Pool<'p>) -> Vec<Difference<'p>> {
+    fn differing_types(
+        &self,
+        old_pool: &Pool<'p>,
+        new_pool: &Pool<'p>,
+    ) -> Result<Vec<Difference<'p>>, DwarfError> {
+        let is_rust = self.old.is_some_and(|build| build.group.is_rust)
+            || self.new.is_some_and(|build| build.group.is_rust);
+        let elsewhere = |pool: &Pool<'p>, key, own: &[TypeLayout]| elsewhere(pool, key, own, is_rust);
         let old_layouts = self.old.map(|build| &build.group.types.layouts);
         let new_layouts = self.new.map(|build| &build.group.types.layouts);
         let keys: BTreeSet<&TypeKey> =
@@ -115,10 +129,18 @@ impl<'p> Pair<'p, '_, '_, '_> {
                 if matches!(key, TypeKey::Tag(_) | TypeKey::Constant(_))
                     || seen.insert((old_entry, new_entry))
                 {
+                    let mut file = layout.file.clone();
+                    if let Some(die) = new_entry.filter(|_| is_rust && file.is_none())
+                        && let Some(build) = self.new
+                    {
+                        file = build.debug.node(die)?.file_of_module()?;
+                    }
                     found.push(Difference {
                         group: self.name,
                         key,
                         layout,
+                        file,
+                        crate_name: if is_rust { key.crate_name() } else { None },
                         differences,
                         functions: Vec::new(),
                         variables: Vec::new(),
@@ -129,7 +151,7 @@ impl<'p> Pair<'p, '_, '_, '_> {
                 }
             }
         }
-        found
+        Ok(found)
     }
 
     fn differing_variables(&self) -> Vec<VariableChange> {
@@ -149,8 +171,8 @@ impl<'p> Pair<'p, '_, '_, '_> {
                     name: name.clone(),
                     file: come.file.clone(),
                     constant: lost.constant,
-                    old_type: lost.type_name.clone(),
-                    new_type: come.type_name.clone(),
+                    old_type: readable(&lost.type_name),
+                    new_type: readable(&come.type_name),
                 });
             }
         }
@@ -158,7 +180,7 @@ impl<'p> Pair<'p, '_, '_, '_> {
         found
     }
 
-    fn differing_prototypes(&self) -> Result<Vec<PrototypeChange>, DwarfError> {
+    fn differing_prototypes(&self, surroundings: &Surroundings) -> Result<Vec<PrototypeChange>, DwarfError> {
         let (Some(old), Some(new)) = (self.old, self.new) else { return Ok(Vec::new()) };
         let (mut old_names, mut new_names) = (TypeNames::new(old.debug), TypeNames::new(new.debug));
         let mut found = Vec::new();
@@ -166,9 +188,14 @@ impl<'p> Pair<'p, '_, '_, '_> {
             let name = &function.name;
             let twin = new.group.functions.iter().find(|other| other.name == *name);
             let Some((before, after)) = function.node.zip(twin.and_then(|twin| twin.node)) else { continue };
-            let (old, new) = (old_names.prototype(before, "")?, new_names.prototype(after, "")?);
-            if old != new {
-                found.push(PrototypeChange { function: name.clone(), file: after.decl_file()?, old, new });
+            let (was, is) = (old_names.prototype(before, "")?, new_names.prototype(after, "")?);
+            let (was, is) = (old.names.text(&was).unwrap_or(was), new.names.text(&is).unwrap_or(is));
+            if was != is {
+                let (old, new) = (readable(&was), readable(&is));
+                let called_otherwise =
+                    before.unit().is_rust() && !surroundings.inner.contains(&function.address);
+                let file = after.decl_file()?;
+                found.push(PrototypeChange { function: name.clone(), file, old, new, called_otherwise });
             }
         }
         Ok(found)
@@ -179,15 +206,16 @@ impl Difference<'_> {
     pub(super) fn into_change(self) -> LayoutChange {
         let kinds = self.differences.kinds();
         let type_name = match self.key {
-            TypeKey::Tag(name) | TypeKey::Constant(name) => format!("{} {name}", self.layout.keyword),
+            TypeKey::Tag(name) | TypeKey::Constant(name) => readable(&format!("{} {name}", self.layout.keyword)),
             key => key.text(),
         };
         LayoutChange {
             type_name,
             kind: kinds[0],
             kinds,
-            file: self.layout.file.clone(),
-            detail: self.differences.text(),
+            file: self.file,
+            crate_name: self.crate_name,
+            detail: readable(&self.differences.text()),
             filled: self.differences.filled,
             functions: self.functions,
             variables: self.variables,
@@ -199,10 +227,12 @@ impl Difference<'_> {
 }
 
 /// The definitions in other units that the same source file gives, for a type that these units do not define.
-/// A header's type is the same everywhere; a type that two source files define for themselves is not.
-fn elsewhere<'p>(pool: &Pool<'p>, key: &TypeKey, own: &[TypeLayout]) -> Vec<&'p TypeLayout> {
-    let same_file =
-        |layout: &&&TypeLayout| own.iter().any(|own| own.file.is_some() && own.file == layout.file);
+/// A header's type is the same everywhere; a type that two source files define for themselves is not. rustc names no
+/// files, but its names are whole paths.
+fn elsewhere<'p>(pool: &Pool<'p>, key: &TypeKey, own: &[TypeLayout], is_rust: bool) -> Vec<&'p TypeLayout> {
+    let same_file = |layout: &&&TypeLayout| {
+        own.iter().any(|own| own.file == layout.file && (own.file.is_some() || is_rust))
+    };
     pool.get(key).into_iter().flatten().filter(same_file).copied().collect()
 }
 
@@ -216,9 +246,11 @@ fn unequal<'p>(old: &[&'p TypeLayout], new: &[&'p TypeLayout]) -> Vec<(&'p TypeL
         if come.is_empty() {
             break;
         }
-        let partner = come.iter().position(|new| new.file == old.file).unwrap_or(0);
-        let new = come.remove(partner);
-        let differences = layout_diff::compare(old, new);
+        let differences = |new: &TypeLayout| layout_diff::compare(old, new);
+        let partner =
+            (0..come.len()).min_by_key(|at| (come[*at].file != old.file, differences(come[*at]).len()));
+        let new = come.remove(partner.unwrap_or(0));
+        let differences = differences(new);
         // Equal apart from the order of members.
         if !differences.is_empty() {
             found.push((*new, differences));

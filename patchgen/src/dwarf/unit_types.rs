@@ -9,6 +9,7 @@ use super::debug_info::DebugInfo;
 use super::layout::{self, TypeLayout};
 use super::node::Node;
 use super::placement::byte_size;
+use super::rust_names::RustNames;
 use super::type_names::{TypeKey, TypeNames, is_qualifier};
 use super::unit::{DieId, UnitId};
 use super::variables::{StaticLocation, block_path, kept_as, static_addresses, static_location};
@@ -84,6 +85,34 @@ impl UnitTypes {
             self.variables.entry(name).or_default().extend(variables);
         }
         self.referred.extend(other.referred);
+    }
+
+    /// Takes the numbers out of names that rustc made up.
+    pub(super) fn rename(&mut self, names: &RustNames) {
+        let rename = |text: &mut String| {
+            if let Some(name) = names.text(text) {
+                *text = name;
+            }
+        };
+        for (key, mut layouts) in std::mem::take(&mut self.layouts) {
+            for member in layouts.iter_mut().flat_map(|layout| &mut layout.members) {
+                if let Some(name) = names.text(&member.type_name) {
+                    member.type_name = name.into();
+                }
+            }
+            let key = names.key(&key).unwrap_or(key);
+            for layout in layouts {
+                self.add_layout(key.clone(), layout);
+            }
+        }
+        for (key, dies) in std::mem::take(&mut self.dies) {
+            self.dies.entry(names.key(&key).unwrap_or(key)).or_default().extend(dies);
+        }
+        for (mut name, mut variables) in std::mem::take(&mut self.variables) {
+            rename(&mut name);
+            variables.iter_mut().for_each(|variable| rename(&mut variable.type_name));
+            self.variables.entry(name).or_default().extend(variables);
+        }
     }
 
     /// Reads the entries of one unit; gives the units that it imports.

@@ -1,5 +1,6 @@
 //! The data that the code of changed functions refers to, as the layout check needs to know it.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Data with static storage that a function uses.
@@ -18,4 +19,18 @@ pub struct UsedData {
     /// Whether it is a live variable of which a description has to be found. Without one it is not known what
     /// types the function uses. False for constants, and for what compilers and linkers make for themselves.
     pub writable: bool,
+}
+
+/// What is known of the code around the given functions.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The data that the functions of the new build use.
+    pub used: Vec<UsedData>,
+    /// The code of the old build that does not run while the patch is applied, and not afterwards: that of changed
+    /// functions, and of removed ones that only these call.
+    pub replaced: Vec<Range<u64>>,
+    /// Whether the old build has code of Rust that no debugging information covers.
+    pub undescribed: bool,
+    /// Addresses of those of the functions that nothing but replaced code refers to.
+    pub inner: HashSet<u64>,
 }
