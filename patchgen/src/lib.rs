@@ -26,4 +26,5 @@ pub mod side_by_side;
 pub mod source_lines;
 pub mod types;
 pub mod verdict;
+mod vtables;
 pub mod warnings;

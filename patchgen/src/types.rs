@@ -5,6 +5,7 @@ use crate::code::{Obstacle, Program};
 use crate::dwarf::{DebugInfo, LayoutChange, LayoutChangeKind, Surroundings, UsedData, compare_layouts};
 use crate::image::{Access, FunctionId, Image, Object, Pointer, Referent, stem};
 use crate::report::{Refusal, RefusalKind};
+use crate::vtables;
 use std::collections::{BTreeSet, HashSet};
 
 /// The outcome of the layout check.
@@ -21,6 +22,7 @@ pub struct TypeCheck {
 /// Compares the types that the given functions touch. A function has the same name in both lists. `zeroed` tells whether
 /// all live objects of a type have zeros in the padding that new members take, else why that is not known.
 pub fn check(
+    images: [&Image<'_>; 2],
     old: Option<&DebugInfo<'_>>,
     old_functions: &[(String, u64)],
     new: Option<&DebugInfo<'_>>,
@@ -30,7 +32,9 @@ pub fn check(
 ) -> TypeCheck {
     let (Some(old), Some(new)) = (old, new) else {
         let warning =
-            "types were not checked: a build has no debugging information (compile with -g)".to_owned();
+            "types were not checked: a build has no debugging information (compile with -g, Rust with debug = 2 in the \
+             profile)"
+                .to_owned();
         return TypeCheck { warnings: vec![warning], ..TypeCheck::default() };
     };
     let report = match compare_layouts(old, old_functions, new, new_functions, surroundings) {
@@ -44,7 +48,8 @@ pub fn check(
     if !report.checked {
         let names = report.unchecked_functions.join(", ");
         out.warnings.push(format!(
-            "types were not checked for {names}: no debugging information describes them or their types"
+            "types were not checked for {names}: no debugging information describes them or their types \
+             (compile with -g, Rust with debug = 2 in the profile)"
         ));
     }
     for change in &report.changes {
@@ -58,6 +63,15 @@ pub fn check(
             variable.new_type
         );
         out.refusals.push(Refusal::new(RefusalKind::TypeLayout, &variable.name, detail));
+    }
+    for table in &report.tables {
+        match vtables::check(table, (images[0], old), (images[1], new)) {
+            Ok(refusal) => out.refusals.extend(refusal),
+            Err(error) => {
+                out.checked = false;
+                out.warnings.push(format!("the methods of {} were not compared: {error}", table.name));
+            }
+        }
     }
     for prototype in &report.prototypes {
         if prototype.called_otherwise {

@@ -370,7 +370,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let removed = old_image.function_ids().filter(|id| self.matching.new_function(*id).is_none());
         let changed = changes.iter().map(|change| change.old);
         let surroundings = types::surroundings(self.pair.old, changed, removed, self.pair.new, news, old);
-        types::check(old, &old_functions, new, &new_functions, &surroundings, &zeroed)
+        types::check([old_image, new_image], old, &old_functions, new, &new_functions, &surroundings, &zeroed)
     }
 
     fn finish(

@@ -234,7 +234,15 @@ impl<'d, 's> Parts<'_, 'd, 's> {
             let number = name.starts_with(|c: char| c.is_ascii_digit());
             let of_type = target.filter(|_| number).map_or(Ok(None), Node::name)?;
             let name = format!("{prefix}{}", of_type.unwrap_or(name));
-            self.add(Role::Variant, name.clone(), &member, target, start)?;
+            self.members.push(Member {
+                role: Role::Variant,
+                name: name.clone(),
+                // What it holds is a type of its own, of this name.
+                type_name: Arc::from(""),
+                position: position(&member, None)?.within(start),
+                bits: None,
+                element_bits: None,
+            });
             name
         } else {
             let name = members.first().map_or(Ok(None), |member| member.name())?.unwrap_or_default();

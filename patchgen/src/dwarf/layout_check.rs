@@ -14,7 +14,7 @@ use super::transient::Mentions;
 use super::unit::UnitId;
 use super::unit_pair::{Build, Difference, Differing, Function, Groups, Pair, Pool};
 use super::unit_types::UnitTypes;
-use super::{DwarfError, LayoutChange, LayoutReport, Surroundings};
+use super::{DwarfError, LayoutChange, LayoutReport, Surroundings, vtables};
 
 /// Compares all types that are defined in the units of the given functions, and the prototypes of those that
 /// are in both builds.
@@ -75,6 +75,9 @@ pub fn compare_layouts(
         }
     }
     report.changes = changes.into_values().collect();
+    if new.groups.values().any(|group| group.is_rust) {
+        report.tables = vtables::common((old.debug, &old.names), (new.debug, &new.names))?;
+    }
     // A function may belong to several groups.
     report.prototypes.sort_unstable();
     report.prototypes.dedup();

@@ -65,6 +65,11 @@ impl Differences {
         self.items.is_empty()
     }
 
+    /// Whether nothing but the size differs.
+    pub(super) fn is_size_alone(&self) -> bool {
+        self.items.iter().all(|(kind, _)| *kind == LayoutChangeKind::SizeChanged)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }

@@ -9,8 +9,8 @@
 //! rustc are read, with type units and split debug files; the supplementary files of dwz are refused.
 //!
 //! The modules build on each other in this order: `sections`, `split`, `debug_info` with `unit`, `address_index` and `node`;
-//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `layout_diff`; `unit_types`,
-//! `unit_pair` and `reach`; `attribution`, `layout_check`.
+//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `layout_diff`; `unit_types`
+//! and `rust_names`, `unit_pair`, `vtables` and `reach`; `attribution`, `transient`, `layout_check`.
 
 mod address_index;
 mod attribution;
@@ -37,6 +37,7 @@ mod unit_pair;
 mod unit_types;
 mod used_data;
 mod variables;
+mod vtables;
 
 pub(crate) use compiled::label;
 pub use debug_info::DebugInfo;
@@ -51,3 +52,4 @@ pub use sections::DebugSections;
 pub use unit::UnitId;
 pub use used_data::{Surroundings, UsedData};
 pub use variables::{StaticLocal, StaticLocation};
+pub use vtables::{TablePlace, VirtualTable};

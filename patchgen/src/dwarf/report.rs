@@ -1,6 +1,6 @@
 //! What the comparison of types finds.
 
-use super::LayoutChangeKind;
+use super::{LayoutChangeKind, VirtualTable};
 use std::ops::Range;
 
 /// What is known of the types around the changed functions.
@@ -17,6 +17,8 @@ pub struct LayoutReport {
     pub variables: Vec<VariableChange>,
     /// Functions whose prototypes differ.
     pub prototypes: Vec<PrototypeChange>,
+    /// The tables of methods of Rust's trait objects that are in both builds.
+    pub tables: Vec<VirtualTable>,
 }
 
 /// A type that is defined in both builds, differently.

@@ -143,6 +143,21 @@ impl<'d, 's> TypeNames<'d, 's> {
         Ok(format!("{result} {middle}({})", parameters.join(", ")))
     }
 
+    /// What a closure of Rust is given besides its parameters: the debugging information has its captures as variables.
+    pub(super) fn captured(&mut self, function: Node<'d, 's>) -> Result<String, DwarfError> {
+        let declaration = function.declaration()?;
+        let Some(name) = declaration.name()?.filter(|name| name.starts_with("{closure#")) else {
+            return Ok(String::new());
+        };
+        let wanted = name.replacen("{closure#", "{closure_env#", 1);
+        for sibling in declaration.parent().into_iter().flat_map(Node::children) {
+            if is_aggregate(sibling.tag()) && sibling.name()?.is_some_and(|name| name == wanted) {
+                return Ok(format!(" of {}", self.name(Some(sibling))?));
+            }
+        }
+        Ok(String::new())
+    }
+
     fn compose(&mut self, node: Node<'d, 's>) -> Result<String, DwarfError> {
         self.visit(node.unit().id())?;
         let attributes = node.attributes()?;

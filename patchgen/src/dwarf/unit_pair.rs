@@ -122,7 +122,15 @@ impl<'p> Pair<'p, '_, '_, '_> {
                 (None, Some(new)) => (elsewhere(old_pool, key, new), new.iter().collect()),
                 (None, None) => continue,
             };
+            // Tables of methods are compared by what they hold.
+            if matches!(key, TypeKey::Tag(name) if is_rust && name.ends_with("::{vtable_type}")) {
+                continue;
+            }
             for (layout, differences) in unequal(&old, &new) {
+                // Each variant is as large as its enum.
+                if layout.keyword == "variant" && differences.is_size_alone() {
+                    continue;
+                }
                 // A type with several keys is reported once.
                 let old_entry = self.old.and_then(|build| build.first_die(key));
                 let new_entry = self.new.and_then(|build| build.first_die(key));
@@ -188,7 +196,8 @@ impl<'p> Pair<'p, '_, '_, '_> {
             let name = &function.name;
             let twin = new.group.functions.iter().find(|other| other.name == *name);
             let Some((before, after)) = function.node.zip(twin.and_then(|twin| twin.node)) else { continue };
-            let (was, is) = (old_names.prototype(before, "")?, new_names.prototype(after, "")?);
+            let was = old_names.prototype(before, "")? + &old_names.captured(before)?;
+            let is = new_names.prototype(after, "")? + &new_names.captured(after)?;
             let (was, is) = (old.names.text(&was).unwrap_or(was), new.names.text(&is).unwrap_or(is));
             if was != is {
                 let (old, new) = (readable(&was), readable(&is));
