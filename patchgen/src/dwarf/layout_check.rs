@@ -11,6 +11,7 @@ use super::node::Node;
 use super::reach::units_of_body;
 use super::rust_names::RustNames;
 use super::transient::Mentions;
+use super::type_names::TypeKey;
 use super::unit::UnitId;
 use super::unit_pair::{Build, Difference, Differing, Function, Groups, Pair, Pool};
 use super::unit_types::UnitTypes;
@@ -102,17 +103,15 @@ pub(super) fn describes_types(debug: &DebugInfo<'_>, unit: UnitId) -> Result<boo
     Ok(debug.root(unit)?.subtree().map(Node::tag).any(is_type))
 }
 
-/// Leaves out types of Rust of which no value can be alive when the patch is applied.
+/// Leaves out closures of Rust of which no value can be alive when the patch is applied.
 fn drop_transient(
     old: &Side<'_, '_>,
     surroundings: &Surroundings,
     different: &mut Vec<Difference<'_>>,
 ) -> Result<(), DwarfError> {
-    let rust: HashSet<_> = different
-        .iter()
-        .filter(|difference| difference.crate_name.is_some())
-        .map(|difference| difference.key)
-        .collect();
+    let is_closure = |key: &TypeKey| matches!(key, TypeKey::Tag(name) if name.contains("{closure_env}"));
+    let keys = different.iter().filter(|difference| difference.crate_name.is_some());
+    let rust: HashSet<_> = keys.map(|difference| difference.key).filter(|key| is_closure(key)).collect();
     if rust.is_empty() || surroundings.replaced.is_empty() {
         return Ok(());
     }

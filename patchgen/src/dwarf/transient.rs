@@ -1,7 +1,7 @@
-//! Types of Rust of which no value is alive while none of the replaced functions runs.
+//! Closures of Rust of which no value is alive while none of the replaced functions runs.
 //!
-//! A fix often changes what a closure captures, and with it the types of the iterators that hold the closure. Values of
-//! such a type live in the frames of the functions that make them. If all of these are replaced, and none of them is
+//! A fix often changes what a closure captures, and with it the types of the iterators that hold the closure. No source
+//! can write the type of a closure, so no cast leads to one unseen. Values of such a type live in the frames of the functions that make them. If all of these are replaced, and none of them is
 //! active when a patch is applied, then there is no value with the old layout.
 //!
 //! That is taken for certain only if every entry of the old build's debug information that mentions the type, or one
@@ -128,7 +128,13 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
                     named.push(outer.id());
                     Mention::Holder(outer.id())
                 }
-                Some(outer) if outer.tag() == gimli::DW_TAG_subprogram => self.function(outer, true)?,
+                // Without parameters it may ask for the memory of one.
+                Some(outer)
+                    if outer.tag() == gimli::DW_TAG_subprogram
+                        && outer.children().any(|child| child.tag() == gimli::DW_TAG_formal_parameter) =>
+                {
+                    self.function(outer, true)?
+                }
                 _ => Mention::Anywhere,
             },
             gimli::DW_TAG_formal_parameter | gimli::DW_TAG_variable => {
