@@ -224,12 +224,12 @@ fn what_may_be_kept_elsewhere_may_not() {
     for (with, subject) in [
         ("hold(Box::new(f))", "struct unit::{impl}::sum::{closure_env}"),
         (
-            "KEPT.store(Box::into_raw(Box::new(f)) as usize, std::sync::atomic::Ordering::Relaxed); z",
+            "std::hint::black_box(&KEPT).store(Box::into_raw(Box::new(f)) as usize, std::sync::atomic::Ordering::Relaxed); z",
             "struct unit::{impl}::sum::{closure_env}",
         ),
         (
             "let c = Box::new(Cursor { at: z, #[cfg(new)] step: y });
-             KEPT.store(Box::into_raw(c) as usize, std::sync::atomic::Ordering::Relaxed); f(z)",
+             std::hint::black_box(&KEPT).store(Box::into_raw(c) as usize, std::sync::atomic::Ordering::Relaxed); f(z)",
             "struct unit::Cursor",
         ),
     ] {
