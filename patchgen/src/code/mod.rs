@@ -4,13 +4,14 @@ mod decode;
 mod escape;
 mod labels;
 mod lengths;
+mod library;
 mod tables;
 mod templates;
 mod thread_locals;
 mod values;
 
 pub use decode::{decode_function, instructions};
-pub use escape::keeps_address;
+pub use escape::{EndUse, end_use, keeps_address, lends_address};
 pub use tables::JumpTable;
 pub(crate) use templates::template_len;
 pub use thread_locals::{TlsField, TlsUse, ZeroSlot};
