@@ -50,6 +50,7 @@ const ARGUMENTS: [Register; 6] =
 const MAX_DEPTH: usize = 6;
 
 /// What counts as more than reading and writing at an address.
+#[expect(clippy::struct_excessive_bools, reason = "each is watched for on its own")]
 #[derive(Clone, Copy, Debug)]
 struct Watch {
     /// Storing or returning it.
@@ -70,7 +71,7 @@ pub fn keeps_address(program: &Program<'_>, function: FunctionId, range: &Range<
         Referent::Object { id, certain: true, .. } => program.image.object(id).range == *range,
         _ => range.contains(&reference.target) || reference.target == range.end,
     });
-    fate(program, function, taken, watch, MAX_DEPTH) != Fate::Read
+    fate(program, function, &taken, watch, MAX_DEPTH) != Fate::Read
 }
 
 /// True if `function` may pass an address inside `range` to anybody but a library function that only reads there,
@@ -81,7 +82,7 @@ pub fn lends_address(program: &Program<'_>, function: FunctionId, range: &Range<
         Referent::Object { id, certain: true, .. } => program.image.object(id).range == *range,
         _ => range.contains(&reference.target),
     });
-    fate(program, function, taken, watch, 1) != Fate::Read
+    fate(program, function, &taken, watch, 1) != Fate::Read
 }
 
 /// What `function` does with an address that may be the end of what is before it or the start of what is there.
@@ -110,7 +111,7 @@ pub fn end_use(program: &Program<'_>, function: FunctionId, address: u64) -> End
             reference.target == address
                 && !matches!(reference.referent, Referent::Object { certain: true, .. })
         });
-        let fate = fate(program, function, taken, watch, MAX_DEPTH);
+        let fate = fate(program, function, &taken, watch, MAX_DEPTH);
         if fate == Fate::Read || (fate == Fate::Returned && !watch.stores) {
             return found;
         }
@@ -129,11 +130,11 @@ fn taken(program: &Program<'_>, function: FunctionId, is_meant: impl Fn(&Referen
         .collect()
 }
 
-fn fate(program: &Program<'_>, function: FunctionId, taken: Taken, watch: Watch, depth: usize) -> Fate {
+fn fate(program: &Program<'_>, function: FunctionId, taken: &Taken, watch: Watch, depth: usize) -> Fate {
     if taken.is_empty() {
         return Fate::Read;
     }
-    Search { program, watch, clobbers: RefCell::default() }.follow(function, &taken, 0, depth)
+    Search { program, watch, clobbers: RefCell::default() }.follow(function, taken, 0, depth)
 }
 
 /// What becomes of an address.
@@ -195,9 +196,8 @@ impl<'p> Search<'p, '_> {
             let instruction = &step.instruction;
             let flow = instruction.flow_control();
             changed |= match (flow, step.callee) {
-                (FlowControl::IndirectCall, _) => clobbered(),
                 (FlowControl::Call, Some(Referent::Code { function, .. })) => self.clobbered_by(*function),
-                (FlowControl::Call, _) => clobbered(),
+                (FlowControl::Call | FlowControl::IndirectCall, _) => clobbered(),
                 // The target of a jump may change more: that fewer registers change is the careful answer.
                 _ => {
                     let info = info.info_options(instruction, InstructionInfoOptions::NO_MEMORY_USAGE);
@@ -337,11 +337,10 @@ impl<'s, 'p, 'a> Flow<'s, 'p, 'a> {
                 Some(Slot::Dynamic(Pointer::Symbol { name, .. })) => {
                     let first = passed & bit(Register::RDI) != 0;
                     match habit(&name) {
-                        Habit::Reads => Fate::Read,
                         Habit::Prints if !self.prints_addresses() => Fate::Read,
                         Habit::Finds => Fate::Returned,
                         Habit::Copies if first => Fate::Returned,
-                        Habit::Copies => Fate::Read,
+                        Habit::Reads | Habit::Copies => Fate::Read,
                         Habit::Prints | Habit::Unknown => Fate::Kept,
                     }
                 }
