@@ -160,6 +160,7 @@ impl Walk<'_, '_> {
                 end,
                 target: instruction.ip_rel_memory_address(),
                 base: None,
+                section: None,
                 referent: Referent::Outside { address: instruction.ip_rel_memory_address() },
             });
         } else if thread_locals::is_relative(instruction) {
@@ -199,6 +200,7 @@ impl Walk<'_, '_> {
             end,
             target,
             base: None,
+            section: None,
             referent: Referent::Outside { address: target },
         });
     }
@@ -274,6 +276,7 @@ impl Walk<'_, '_> {
                 end,
                 target: value,
                 base: None,
+                section: None,
                 referent: Referent::Outside { address: value },
             });
         }
@@ -336,6 +339,7 @@ impl Walk<'_, '_> {
                 };
                 let data = names_target(relocation.kind) && reference.usage != Use::Execute;
                 reference.base = relocation.symbol.filter(|_| data);
+                reference.section = relocation.in_section.filter(|_| data);
                 if let Form::Absolute { kind, .. } = &mut reference.form {
                     *kind = relocation.kind;
                 }

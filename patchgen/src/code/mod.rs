@@ -71,6 +71,8 @@ pub struct Reference {
     pub target: u64,
     /// Address of the symbol in the relocation that the linker kept, if that is a named symbol.
     pub base: Option<u64>,
+    /// Address of the section in which what is meant lies, if that relocation tells.
+    pub section: Option<u64>,
     /// What `target` refers to.
     pub referent: Referent,
 }

@@ -337,6 +337,16 @@ impl Builder<'_, '_, '_> {
     /// unless all that may be meant moved alike, or the function had the same reference before.
     pub(super) fn check_biased(&self, user: FunctionId, reference: &Reference) -> Result<(), NoPlace> {
         let (old_image, new_image) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        if let Some(home) = reference.section.and_then(|start| new_image.section_at(start)) {
+            let behind = reference.target > home.range.end;
+            if reference.section == Some(home.range.start)
+                && (reference.target < home.range.start || behind)
+                && reference.usage == Use::Address
+            {
+                let detail = format!("an address outside of `{}` means something in it, biased", home.name);
+                return no(RefusalKind::AmbiguousReference, format!("{:#x}", reference.target), detail);
+            }
+        }
         let Referent::Object { id, offset, certain: false, .. } = reference.referent else { return Ok(()) };
         let displacement = matches!(reference.form, Form::Absolute { immediate: false, .. });
         if !displacement || reference.usage != Use::Address || offset == 0 {

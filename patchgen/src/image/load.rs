@@ -247,18 +247,19 @@ fn kept_relocations(elf: &Elf<'_>) -> object::Result<Option<Vec<KeptRelocation>>
         let table = sections.symbol_table_by_index(LE, data, link)?;
         for relocation in relocations {
             use object::read::elf::Sym as _;
-            let symbol = match relocation.symbol(LE, false) {
+            let (symbol, in_section) = match relocation.symbol(LE, false) {
                 Some(index) => {
                     let symbol = table.symbol(index)?;
-                    let named = symbol.st_type() != elf::STT_SECTION && !symbol.is_undefined(LE);
-                    named.then(|| symbol.st_value(LE))
+                    let value = Some(symbol.st_value(LE)).filter(|_| !symbol.is_undefined(LE));
+                    if symbol.st_type() == elf::STT_SECTION { (None, value) } else { (value, None) }
                 }
-                None => None,
+                None => (None, None),
             };
             kept.push(KeptRelocation {
                 address: relocation.r_offset(LE),
                 kind: relocation.r_type(LE, false).0,
                 symbol,
+                in_section,
             });
         }
     }

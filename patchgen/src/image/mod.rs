@@ -223,6 +223,8 @@ pub struct KeptRelocation {
     pub kind: u32,
     /// Address of the symbol if it is a named one; None for section symbols.
     pub symbol: Option<u64>,
+    /// Address of the section if the symbol is a section's.
+    pub in_section: Option<u64>,
 }
 
 impl<'a> Image<'a> {
