@@ -155,6 +155,8 @@ pub struct Program<'a> {
     pub code: Vec<Code>,
     /// Addresses in data that code, pointers or symbols refer to, ascending, without duplicates.
     boundaries: Vec<u64>,
+    /// Those of them that are only displacements of operands with an index, which may lie inside a table.
+    indexed: Vec<u64>,
     /// Those of which somebody has or takes the address; in Rust programs only.
     taken: Vec<u64>,
     /// Addresses of jump tables and tables of distances; in Rust programs only.
@@ -171,26 +173,44 @@ impl<'a> Program<'a> {
             .par_iter()
             .map_init(Vec::new, |scratch, function| decode_function(&image, function, scratch))
             .collect();
-        let references = code.iter().flat_map(|code| &code.references).map(|reference| reference.target);
+        let is_indexed = |code: &Code, reference: &Reference| {
+            matches!(reference.form, Form::Absolute { immediate: false, .. })
+                && !image.is_rust
+                && code.table_at(reference.target).is_none()
+        };
+        let in_code = |indexed: bool| {
+            let code =
+                code.iter().flat_map(|code| code.references.iter().map(move |reference| (code, reference)));
+            code.filter(move |(code, reference)| is_indexed(code, reference) == indexed)
+                .map(|(_, reference)| reference.target)
+        };
+        let mut indexed: Vec<u64> = in_code(true).collect();
         let pointers = image.linkage.pointers.iter().filter_map(|(_, pointer)| match pointer {
             crate::image::Pointer::Address(address) => Some(*address),
             _ => None,
         });
         let objects = image.objects.iter().flat_map(|object| [object.range.start, object.range.end]);
         let unnamed = image.unnamed.iter().flat_map(|range| [range.start, range.end]);
-        let mut boundaries: Vec<u64> = references.chain(pointers).chain(objects).chain(unnamed).collect();
+        let mut boundaries: Vec<u64> =
+            in_code(false).chain(pointers).chain(objects).chain(unnamed).collect();
         boundaries.par_sort_unstable();
         boundaries.dedup();
+        indexed.retain(|address| boundaries.binary_search(address).is_err());
+        indexed.par_sort_unstable();
+        indexed.dedup();
+        boundaries.extend(&indexed);
+        boundaries.par_sort_unstable();
         let (taken, lengths) = if image.is_rust { lengths_in(&image, &code) } else { Default::default() };
         let jumps = code.iter().flat_map(|code| code.tables.iter().map(|table| table.address));
         let distances = code.iter().flat_map(|code| code.distances.iter().copied());
         let tables = jumps.chain(distances).filter(|_| image.is_rust).collect();
-        let mut program = Program { image, code, boundaries, taken, lengths, tables };
+        let mut program = Program { image, code, boundaries, indexed, taken, tables, lengths };
         let tables = program.code.iter().flat_map(|code| code.distances.iter().chain(&code.maybe_distances));
         let named = program.image.objects.iter().filter(|object| object.is_relative_table());
         let tables = tables.copied().chain(named.map(|object| object.range.start));
         let targets: Vec<u64> = tables.flat_map(|table| program.distances(table)).collect();
         if !targets.is_empty() {
+            program.indexed.retain(|address| !targets.contains(address));
             program.boundaries.extend(targets);
             program.boundaries.par_sort_unstable();
             program.boundaries.dedup();
@@ -243,6 +263,17 @@ impl<'a> Program<'a> {
         self.boundaries.get(self.boundaries.partition_point(|boundary| *boundary <= address)).copied()
     }
 
+    /// True if only operands with an index refer to `address`.
+    fn is_indexed(&self, address: u64) -> bool {
+        self.indexed.binary_search(&address).is_ok()
+    }
+
+    /// The next address above `address` at which something begins, as far as is known.
+    fn next_start(&self, address: u64) -> Option<u64> {
+        let from = self.boundaries.partition_point(|boundary| *boundary <= address);
+        self.boundaries[from..].iter().copied().find(|boundary| !self.is_indexed(*boundary))
+    }
+
     /// The last address before `address` that anything refers to.
     pub(crate) fn piece_before(&self, address: u64) -> Option<u64> {
         let index = self.boundaries.partition_point(|boundary| *boundary < address).checked_sub(1)?;
@@ -270,11 +301,18 @@ impl<'a> Program<'a> {
         use crate::image::Extent;
         let section = self.image.section_at(address)?;
         let rest = section.data.get((address - section.range.start) as usize..)?;
-        let limit_from = |from: u64| {
-            let limit = self.next_boundary(from).map_or(rest.len() as u64, |next| next - address);
+        let until = |next: Option<u64>| {
+            let limit = next.map_or(rest.len() as u64, |next| next - address);
             (limit as usize).min(rest.len())
         };
-        let limit = limit_from(address);
+        let limit_from = |from: u64| until(self.next_start(from));
+        // A string has nobody's operand in its middle.
+        let next = self.next_boundary(address).filter(|next| {
+            let text =
+                address..address + rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len()) as u64;
+            !(self.is_indexed(address) || (self.is_indexed(*next) && text.contains(next)))
+        });
+        let limit = next.map_or_else(|| limit_from(address), |next| until(Some(next)));
         let text = rest.iter().position(|byte| *byte == 0).filter(|nul| {
             let alone = rest[*nul..limit.max(*nul + 1)].iter().all(|byte| *byte == 0);
             (*nul > 0 || limit == 1)
@@ -286,6 +324,7 @@ impl<'a> Program<'a> {
             let len = limit.max(nul + 1);
             return Some((Extent::Text(len as u64), &rest[..len]));
         }
+        let limit = limit_from(address);
         // Strings share their tails: what is not terminated goes on behind the boundary. One of wide characters does so
         // only at whole characters.
         let mut end = limit;
