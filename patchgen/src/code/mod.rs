@@ -191,8 +191,7 @@ impl<'a> Program<'a> {
         });
         let objects = image.objects.iter().flat_map(|object| [object.range.start, object.range.end]);
         let unnamed = image.unnamed.iter().flat_map(|range| [range.start, range.end]);
-        let mut boundaries: Vec<u64> =
-            in_code(false).chain(pointers).chain(objects).chain(unnamed).collect();
+        let mut boundaries: Vec<u64> = in_code(false).chain(pointers).chain(objects).chain(unnamed).collect();
         boundaries.par_sort_unstable();
         boundaries.dedup();
         indexed.retain(|address| boundaries.binary_search(address).is_err());

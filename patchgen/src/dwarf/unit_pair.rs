@@ -215,7 +215,9 @@ impl Difference<'_> {
     pub(super) fn into_change(self) -> LayoutChange {
         let kinds = self.differences.kinds();
         let type_name = match self.key {
-            TypeKey::Tag(name) | TypeKey::Constant(name) => readable(&format!("{} {name}", self.layout.keyword)),
+            TypeKey::Tag(name) | TypeKey::Constant(name) => {
+                readable(&format!("{} {name}", self.layout.keyword))
+            }
             key => key.text(),
         };
         LayoutChange {

@@ -167,6 +167,9 @@ impl Builder<'_, '_, '_> {
             self.refuse_object(&object.name, RefusalKind::MaybeAddress, detail);
             return;
         }
+        if let Err(NoPlace { kind, subject, detail }) = self.check_ends_in(object.range.clone()) {
+            self.refuse_object(&object.name, kind, format!("its pointer to {subject}: {detail}"));
+        }
         let mut relocations: Vec<Relocation> = Vec::new();
         for (address, pointer) in crate::diff::data_pointers(image, object.range.clone()) {
             match self.place_pointer(&object.name, &pointer) {

@@ -74,7 +74,9 @@ impl Builder<'_, '_, '_> {
                 CodeCopy { bytes: bytes.to_vec(), relocations: Vec::new(), veneers: HashMap::new() };
             for reference in code.references.iter().filter(|reference| usize::from(reference.part) == part) {
                 let placed = match tables.get(&reference.target) {
-                    Some(table) => Ok(Placed { symbol: *table, offset: 0 }),
+                    Some(table) => {
+                        self.check_table(id, reference).map(|()| Placed { symbol: *table, offset: 0 })
+                    }
                     None => match self.place_zero_slot(id, reference) {
                         Some(placed) => placed,
                         None => self

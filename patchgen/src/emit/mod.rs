@@ -4,6 +4,7 @@ mod alignment;
 mod builder;
 mod data;
 mod delta;
+mod ends;
 mod functions;
 mod imports;
 mod place;

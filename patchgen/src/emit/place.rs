@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, pc_relative};
 use super::data::alignment_of;
+use super::ends::Start;
 use super::imports::Definition;
 use crate::code::{Form, Reference, Use};
 use crate::diff::data_pointers;
@@ -291,7 +292,9 @@ impl Builder<'_, '_, '_> {
             return Ok(Placed { symbol, offset });
         }
         let ends_here = ends_here.filter(|before| !self.neighbours(id).contains(before));
-        self.check_end(user, ends_here, &name)?;
+        let old = counterpart.map(|old| old_image.object(old).range.start);
+        let start = Start { address: new_image.object(id).range.start, old, is_text: false };
+        self.check_end(user, ends_here, start, &name)?;
         if let Some(symbol) = self.object_symbols.get(&id) {
             return Ok(Placed { symbol: *symbol, offset });
         }
@@ -376,23 +379,6 @@ impl Builder<'_, '_, '_> {
         no(RefusalKind::AmbiguousReference, name, detail)
     }
 
-    /// Refuses an address at the end of an object that the same function uses: it may mean that end.
-    fn check_end(&self, user: User, ends_here: Option<ObjectId>, name: &str) -> Result<(), NoPlace> {
-        let (Some(user), Some(before)) = (user, ends_here) else { return Ok(()) };
-        let image = &self.input.pair.new.image;
-        let code = self.input.pair.new.code(user);
-        let used = code.references.iter().any(|reference| {
-            matches!(reference.referent,
-                Referent::Object { id, .. } if image.object(id).range == image.object(before).range)
-        });
-        if used {
-            let detail =
-                format!("an address may mean its start or the end of `{}`", image.object(before).name);
-            return no(RefusalKind::AmbiguousReference, name, detail);
-        }
-        Ok(())
-    }
-
     fn place_constant(
         &mut self,
         user: User,
@@ -401,8 +387,27 @@ impl Builder<'_, '_, '_> {
         usage: Use,
     ) -> Result<Placed, NoPlace> {
         let subject = format!("unnamed constant at {address:#x}");
-        self.check_end(user, ends_here, &subject)?;
         let image = &self.input.pair.new.image;
+        if let Some(before) = ends_here.filter(|_| user.is_some()) {
+            if self.is_foreign_table(address) {
+                let range = &image.object(before).range;
+                let size = (range.end - range.start) as i64;
+                return self.place_object(user, before, size, None);
+            }
+            if !image.is_rust
+                && let Some(old) = self.same_behind(before, address)
+            {
+                let symbol = self.target_symbol(&format!("constant_{old:x}"), old, SymbolKind::Object);
+                return Ok(Placed { symbol, offset: 0 });
+            }
+            let text = match self.input.pair.new.constant(address) {
+                Some((Extent::Text(_), text)) => Some(text),
+                _ => None,
+            };
+            let old = text.and_then(|text| self.used_text(user, text));
+            let start = Start { address, old, is_text: text.is_some() };
+            self.check_end(user, ends_here, start, &subject)?;
+        }
         let no_bytes = || NoPlace {
             kind: RefusalKind::UnknownReference,
             subject: subject.clone(),
@@ -476,19 +481,23 @@ impl Builder<'_, '_, '_> {
     /// The address of the same string in the target: the one that the function's old version uses, or the only one.
     /// Linkers keep equal strings once, so that code may compare them by address.
     fn old_text(&self, user: User, text: &[u8]) -> Option<u64> {
+        self.used_text(user, text).or_else(|| {
+            let mut found = self.input.pair.old.texts(text).filter(|address| self.is_old_constant(*address));
+            found.next().filter(|_| found.next().is_none())
+        })
+    }
+
+    fn is_old_constant(&self, address: u64) -> bool {
+        matches!(self.input.pair.old.image.resolve(address, None), Referent::Constant { .. })
+    }
+
+    /// The address of the same string that the function's old version uses.
+    fn used_text(&self, user: User, text: &[u8]) -> Option<u64> {
         let program = self.input.pair.old;
-        let is_unnamed =
-            |address: &u64| matches!(program.image.resolve(*address, None), Referent::Constant { .. });
-        let used = user.and_then(|user| self.input.matching.old_function(user)).and_then(|old| {
-            program.code(old).references.iter().map(|reference| reference.target).find(|target| {
-                is_unnamed(target)
-                    && matches!(program.constant(*target), Some((Extent::Text(_), other)) if other == text)
-            })
-        });
-        if used.is_some() {
-            return used;
-        }
-        let mut found = program.texts(text).filter(is_unnamed);
-        found.next().filter(|_| found.next().is_none())
+        let old = self.input.matching.old_function(user?)?;
+        program.code(old).references.iter().map(|reference| reference.target).find(|target| {
+            self.is_old_constant(*target)
+                && matches!(program.constant(*target), Some((Extent::Text(_), other)) if other == text)
+        })
     }
 }
