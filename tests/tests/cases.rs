@@ -75,6 +75,12 @@ cases! {
     constant_unnamed_enum_added
     constprop
     constructor
+    end_before_changed_constant
+    end_before_constant
+    end_before_new_table
+    end_before_new_variable
+    end_before_switch
+    end_counted_down
     entries_padded
     entries_tight
     entry_loop
@@ -115,6 +121,12 @@ cases! {
     ipa_ra_callee
     isra
     isra_changed
+    kept_across_call
+    kept_as_text
+    kept_by_conditional_tail_call
+    kept_by_library_tail_call
+    kept_by_strtol
+    kept_by_tail_call
     lambda
     lambda_stored
     lazy_import
@@ -205,10 +217,13 @@ cases! {
     switch_absolute
     switch_relative
     switch_values
+    table_biased_far
     table_end
     table_end_stored
     table_biased
+    table_in_pieces
     table_indexed_by_address
+    table_like_text
     table_passed
     table_at_fixed_address
     tail_calls
