@@ -128,6 +128,9 @@ pub fn diff_with(inputs: &Inputs<'_>, options: Options) -> Result<Diff, InputErr
         sources: &debug,
     };
     let emission = emit(&input, GENERATOR);
+    if let Some(debug) = old_debug.as_ref().filter(|_| emission.patch.is_some()) {
+        notes.extend(warnings::dropped(&pair, &matching, &changes, debug));
+    }
     let types = comparison.check_types(&changes, &emission, old_debug.as_ref(), new_debug.as_ref());
     comparison.refusals.extend(emission.refusals.iter().cloned());
     comparison.refusals.extend(types.refusals.iter().cloned());

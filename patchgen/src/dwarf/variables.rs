@@ -35,6 +35,18 @@ pub enum StaticLocation {
 }
 
 impl DebugInfo<'_> {
+    /// True if a unit's source defines a variable `name` outside of functions which the compiler did not keep.
+    pub fn lacks_variable(&self, unit: UnitId, name: &str) -> Result<bool, DwarfError> {
+        for node in self.root(unit)?.children().filter(|node| node.tag() == gimli::DW_TAG_variable) {
+            let attributes = node.attributes()?;
+            let kept = attributes.has(gimli::DW_AT_location) || attributes.flag(gimli::DW_AT_declaration);
+            if !kept && node.name()?.is_some_and(|found| found == name) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The function-local variables with static storage of a unit, each once, in order of location.
     ///
     /// Left out are variables that the compiler split into pieces or removed, which have no fixed location, and

@@ -11,6 +11,7 @@ use crate::diff::{Matching, Pair};
 use crate::emit::Change;
 use crate::image::{Function, FunctionId, Image, Pointer, Referent, Slot};
 pub use libraries::bound_otherwise;
+pub use variables::dropped;
 
 /// All warnings about the changes that a patch makes.
 ///
