@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The references between the functions of an image.
 pub(crate) struct Callers {
     /// Who branches to the entry of a function.
-    pub(crate) callers: BTreeMap<FunctionId, BTreeSet<FunctionId>>,
+    pub(crate) branches: BTreeMap<FunctionId, BTreeSet<FunctionId>>,
     /// Functions whose address is stored somewhere: their callers are not known.
     pub(crate) addressed: BTreeSet<FunctionId>,
     /// Functions into which others jump behind the entry.
@@ -18,14 +18,14 @@ pub(crate) struct Callers {
 impl Callers {
     /// Reads the references of all code and data.
     pub(crate) fn of(program: &Program<'_>) -> Self {
-        let mut callers: BTreeMap<FunctionId, BTreeSet<FunctionId>> = BTreeMap::new();
+        let mut branches: BTreeMap<FunctionId, BTreeSet<FunctionId>> = BTreeMap::new();
         let (mut addressed, mut entered) = (BTreeSet::new(), BTreeSet::new());
         for (index, code) in program.code.iter().enumerate() {
             let caller = FunctionId(index as u32);
             for reference in &code.references {
                 match program.image.function_at(reference.target) {
                     Some((callee, 0, 0)) if matches!(reference.form, Form::Branch { .. }) => {
-                        callers.entry(callee).or_default().insert(caller);
+                        branches.entry(callee).or_default().insert(caller);
                     }
                     Some((callee, 0, 0)) => {
                         addressed.insert(callee);
@@ -43,7 +43,7 @@ impl Callers {
                 addressed.insert(function);
             }
         }
-        Callers { callers, addressed, entered }
+        Callers { branches, addressed, entered }
     }
 
     /// Whether functions of the set are the only ones that refer to a function.
@@ -57,6 +57,6 @@ impl Callers {
             && !function.aliases.iter().any(exported)
             && !self.addressed.contains(&id)
             && !self.entered.contains(&id)
-            && self.callers.get(&id).is_some_and(|callers| callers.is_subset(set))
+            && self.branches.get(&id).is_some_and(|callers| callers.is_subset(set))
     }
 }

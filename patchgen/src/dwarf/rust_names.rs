@@ -79,7 +79,7 @@ struct Reading<'t> {
     open: HashSet<&'t str>,
 }
 
-impl<'t> Reading<'t> {
+impl Reading<'_> {
     fn digest(&mut self, name: &str) -> Option<u64> {
         if let Some(digest) = self.digests.get(name) {
             return Some(*digest);

@@ -110,7 +110,9 @@ impl UnitTypes {
         }
         for (mut name, mut variables) in std::mem::take(&mut self.variables) {
             rename(&mut name);
-            variables.iter_mut().for_each(|variable| rename(&mut variable.type_name));
+            for variable in &mut variables {
+                rename(&mut variable.type_name);
+            }
             self.variables.entry(name).or_default().extend(variables);
         }
     }

@@ -54,7 +54,7 @@ fn runs_at_start(callers: &Callers, program: &Program<'_>, id: FunctionId, depth
         return false;
     }
     callers
-        .callers
+        .branches
         .get(&id)
         .is_some_and(|by| by.iter().all(|caller| runs_at_start(callers, program, *caller, depth - 1)))
 }
