@@ -303,6 +303,16 @@ impl Matching {
         {
             found.push((olds[*old], news[*new], true));
         }
+        // Where all names are as before, hashes included, and no body says otherwise, the numbers in them did not move.
+        let names = |ids: &[u32], name: &dyn Fn(u32) -> String| -> BTreeSet<String> {
+            ids.iter().map(|id| name(*id)).collect()
+        };
+        let kept =
+            found.iter().all(|(old, new, _)| is_rust(name_old(*old)) && name_old(*old) == name_new(*new))
+                && names(olds, &|id| name_old(id).clone()) == names(news, &|id| name_new(id).clone());
+        if kept {
+            found.iter_mut().for_each(|(.., sole)| *sole = true);
+        }
         // If one pair of a name and unit was made by order, so were all of that name and unit.
         let doubtful: BTreeSet<String> =
             found.iter().filter(|(.., sole)| !sole).map(|(old, ..)| name_old(*old).clone()).collect();

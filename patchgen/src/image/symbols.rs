@@ -94,6 +94,11 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
         let Some(section) = section.or_else(|| end_section(sections, raw.address)) else { continue };
         // `--emit-relocs` keeps labels (`.L`) in the symbol table; what they name has no name.
         let data = [elf::STT_OBJECT, elf::STT_NOTYPE, elf::STT_COMMON].contains(&raw.kind);
+        // A static without a size names a place in Rust, not what lies behind it.
+        let is_empty = raw.size == 0 && super::is_rust(raw.name);
+        if is_empty {
+            continue;
+        }
         if data && is_made_up(raw.name) {
             unnamed.push(raw.address..raw.address.saturating_add(raw.size));
         } else if data && !raw.name.starts_with(".L") {
