@@ -46,8 +46,8 @@ pub(super) struct TableHint {
     any: Option<u64>,
     /// There is a load of a sign-extended, indexed 32-bit number, as from a table of distances.
     pub(super) reads_distances: bool,
-    /// Such a load's result, the register with the table's address, and how many instructions ago that was.
-    loaded: Option<(Register, Register, u32)>,
+    /// Such a load's result, the registers of which one has the table's address, and how many instructions ago that was.
+    loaded: Option<(Register, [Register; 2], u32)>,
     /// What was loaded so is added to the table's address.
     pub(super) adds_distances: bool,
 }
@@ -74,19 +74,26 @@ impl TableHint {
     /// Notices the sum of a table's address and what is loaded from the table.
     pub(super) fn distance(&mut self, instruction: &Instruction) {
         const NEAR: u32 = 12;
-        if instruction.mnemonic() == Mnemonic::Movsxd && instruction.memory_index_scale() == 4 {
-            self.reads_distances = true;
-            self.loaded = Some((instruction.op0_register(), instruction.memory_base(), 0));
+        let (base, index) = (instruction.memory_base(), instruction.memory_index());
+        if instruction.mnemonic() == Mnemonic::Movsxd
+            && instruction.op1_kind() == OpKind::Memory
+            && index != Register::None
+        {
+            self.reads_distances |= instruction.memory_index_scale() == 4;
+            // The index may have been scaled before, and either register may have the address then.
+            let either = if instruction.memory_index_scale() == 1 { index } else { base };
+            self.loaded = Some((instruction.op0_register(), [base, either], 0));
             return;
         }
-        let Some((loaded, base, ago)) = &mut self.loaded else { return };
+        let Some((loaded, bases, ago)) = &mut self.loaded else { return };
         *ago += 1;
         let operands = match instruction.mnemonic() {
             Mnemonic::Add => [instruction.op0_register(), instruction.op1_register()],
             Mnemonic::Lea => [instruction.memory_base(), instruction.memory_index()],
             _ => [Register::None; 2],
         };
-        self.adds_distances |= operands == [*loaded, *base] || operands == [*base, *loaded];
+        self.adds_distances |=
+            bases.iter().any(|base| operands == [*loaded, *base] || operands == [*base, *loaded]);
         if *ago == NEAR {
             self.loaded = None;
         }

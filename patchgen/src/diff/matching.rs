@@ -562,8 +562,8 @@ pub(crate) fn is_constant(image: &Image<'_>, id: ObjectId) -> bool {
 
 /// The file by which local namesakes are told apart. Names of Rust are paths, and what stands for the file in symbol
 /// tables, a codegen unit, is another one in another build.
-fn file_of<'s>(name: &str, source: Option<&'s Arc<str>>) -> Option<&'s Arc<str>> {
-    source.filter(|_| !is_rust(name))
+pub(super) fn file_of<'s>(name: &str, source: Option<&'s Arc<str>>) -> Option<&'s Arc<str>> {
+    source.filter(|source| !is_rust(name) && !source.contains("-cgu."))
 }
 
 fn groups(olds: &[Key], news: &[Key]) -> BTreeMap<Key, (Vec<u32>, Vec<u32>)> {

@@ -18,7 +18,7 @@ const MAX_PADDING: u64 = 64;
 
 impl Sameness<'_, '_, '_> {
     /// Compares what begins at two addresses: what is not the same, if anything.
-    pub(super) fn pieces(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> Result<(), String> {
+    pub(super) fn pieces(&self, old: u64, new: u64, trail: Option<&Trail>) -> Result<(), String> {
         let (old_program, new_program) = (self.pair.old, self.pair.new);
         if let (Some(a), Some(b)) = (old_program.image.location_at(old), new_program.image.location_at(new)) {
             return if a.names == b.names {

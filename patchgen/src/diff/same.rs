@@ -4,7 +4,10 @@ use super::{Matching, Pair};
 use crate::code::{Code, Form, Reference, Use, without_padding};
 use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use object::elf;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Decides sameness under a matching.
 pub struct Sameness<'s, 'p, 'a> {
@@ -12,41 +15,30 @@ pub struct Sameness<'s, 'p, 'a> {
     pub(super) matching: &'s Matching,
     /// Objects, and functions of which neither is matched, count as the same if their keys are equal.
     pub(super) by_key: bool,
+    /// What comparisons of unnamed data came to.
+    known: Mutex<HashMap<Places, Result<(), Difference>>>,
 }
 
 /// What is not the same, for people.
 pub(super) type Difference = String;
 
-/// The pairs of unnamed data under comparison: data that leads back to itself is the same if nothing else on the
-/// way differs.
-#[derive(Clone, Copy)]
-pub(super) struct Trail<'t> {
-    here: (u64, u64),
-    before: Option<&'t Trail<'t>>,
-}
+/// A pair of addresses of unnamed data.
+type Places = (u64, u64);
 
-impl Trail<'_> {
-    fn holds(&self, pair: (u64, u64)) -> bool {
-        let mut next = Some(self);
-        while let Some(trail) = next {
-            if trail.here == pair {
-                return true;
-            }
-            next = trail.before;
-        }
-        false
-    }
-}
+/// The pairs of unnamed data that one comparison has come to: data that leads back to itself, or to the same data by
+/// several ways, is the same if nothing else on the way differs.
+#[derive(Default)]
+pub(super) struct Trail(RefCell<HashSet<Places>>);
 
 impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     /// Sameness by what was matched.
     pub fn strict(pair: &'s Pair<'p, 'a>, matching: &'s Matching) -> Self {
-        Sameness { pair, matching, by_key: false }
+        Sameness { pair, matching, by_key: false, known: Mutex::default() }
     }
 
     /// Sameness by what was matched and, where nothing was yet, by file and family of the name.
     pub fn by_key(pair: &'s Pair<'p, 'a>, matching: &'s Matching) -> Self {
-        Sameness { pair, matching, by_key: true }
+        Sameness { pair, matching, by_key: true, known: Mutex::default() }
     }
 
     /// True if the functions are byte for byte the same but for where things are.
@@ -158,7 +150,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         old: &Referent,
         new: &Referent,
         usage: Use,
-        trail: Option<&Trail<'_>>,
+        trail: Option<&Trail>,
     ) -> Result<(), Difference> {
         let different = || Err(instead(&describe(self.pair.new, new), &describe(self.pair.old, old)));
         let same = match (old, new) {
@@ -181,7 +173,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         if same { Ok(()) } else { different() }
     }
 
-    pub(super) fn slots(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
+    pub(super) fn slots(&self, old: u64, new: u64, trail: Option<&Trail>) -> bool {
         match (self.pair.old.image.slot(old), self.pair.new.image.slot(new)) {
             (Some(Slot::Dynamic(a)), Some(Slot::Dynamic(b))) => self.pointers(&a, &b, trail),
             (Some(Slot::Constant(a)), Some(Slot::Constant(b))) => self.words(a, b, trail),
@@ -190,7 +182,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     /// A word that the linker filled in: an address or a number.
-    fn words(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
+    fn words(&self, old: u64, new: u64, trail: Option<&Trail>) -> bool {
         let mapped = |image: &crate::image::Image<'_>, word| image.section_at(word).is_some();
         match (mapped(&self.pair.old.image, old), mapped(&self.pair.new.image, new)) {
             (true, true) => self.addresses(old, new, trail),
@@ -200,13 +192,13 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     /// Compares what two pointers in data lead to.
-    pub(super) fn addresses(&self, old: u64, new: u64, trail: Option<&Trail<'_>>) -> bool {
+    pub(super) fn addresses(&self, old: u64, new: u64, trail: Option<&Trail>) -> bool {
         let (a, b) = (self.pair.old.image.resolve(old, None), self.pair.new.image.resolve(new, None));
         self.referents(&a, &b, Use::Address, trail).is_ok()
     }
 
     /// Compares two values that the dynamic linker writes.
-    fn pointers(&self, old: &Pointer, new: &Pointer, trail: Option<&Trail<'_>>) -> bool {
+    fn pointers(&self, old: &Pointer, new: &Pointer, trail: Option<&Trail>) -> bool {
         match (old, new) {
             (Pointer::Address(a), Pointer::Address(b)) | (Pointer::Resolved(a), Pointer::Resolved(b)) => {
                 self.addresses(*a, *b, trail)
@@ -225,17 +217,32 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
     }
 
     /// Compares unnamed constants: exactly the bytes that are read, or up to where the next thing begins.
-    fn constants(&self, old: u64, new: u64, usage: Use, trail: Option<&Trail<'_>>) -> Result<(), Difference> {
-        if trail.is_some_and(|trail| trail.holds((old, new))) {
-            return Ok(());
-        }
-        let trail = Some(&Trail { here: (old, new), before: trail });
+    fn constants(&self, old: u64, new: u64, usage: Use, trail: Option<&Trail>) -> Result<(), Difference> {
         if let Use::Read(size) = usage {
             let size = u64::from(size);
             return self
                 .data_on(old..old.saturating_add(size), new..new.saturating_add(size), trail)
                 .map_err(|_| "a constant changed".to_owned());
         }
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(old, new)) {
+            return known.clone();
+        }
+        if let Some(trail) = trail {
+            let is_first = trail.0.borrow_mut().insert((old, new));
+            return if is_first { self.unnamed(old, new, trail) } else { Ok(()) };
+        }
+        let trail = Trail(RefCell::new(HashSet::from([(old, new)])));
+        let result = self.unnamed(old, new, &trail);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(()) => known.extend(trail.0.into_inner().into_iter().map(|places| (places, Ok(())))),
+            Err(ref difference) => drop(known.insert((old, new), Err(difference.clone()))),
+        }
+        result
+    }
+
+    fn unnamed(&self, old: u64, new: u64, trail: &Trail) -> Result<(), Difference> {
+        let trail = Some(trail);
         if self.pair.old.image.is_rust && self.pair.new.image.is_rust {
             return self.pieces(old, new, trail);
         }
@@ -307,7 +314,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         &self,
         old: Range<u64>,
         new: Range<u64>,
-        trail: Option<&Trail<'_>>,
+        trail: Option<&Trail>,
     ) -> Result<(), Difference> {
         let (a_image, b_image) = (&self.pair.old.image, &self.pair.new.image);
         let a_pointers = data_pointers(a_image, old.clone());

@@ -1,9 +1,10 @@
 //! Which thread-local variable of the replacement is which of the target, and where a place in the one is in the other.
 
+use super::matching::file_of;
 use super::same::Difference;
 use super::{Sameness, Units};
 use crate::code::{Code, Program, Reference, TlsField, Use, ZeroSlot};
-use crate::image::{self, FunctionId, Pointer, Referent, TlsObject, family};
+use crate::image::{self, FunctionId, Pointer, Referent, TlsObject, family, is_rust};
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -88,7 +89,10 @@ impl ThreadLocals {
             groups.entry(key(variable)).or_default().1.push(index);
         }
         let mut described = None;
-        for (olds, news) in groups.into_values() {
+        matched.pair_whole_names();
+        for (mut olds, mut news) in groups.into_values() {
+            olds.retain(|old| matched.to_new[*old].is_none());
+            news.retain(|new| matched.to_old[*new].is_none());
             match (olds.as_slice(), news.as_slice()) {
                 ([old], [new]) => matched.pair(*old, *new),
                 ([], _) | (_, []) => {}
@@ -101,6 +105,24 @@ impl ThreadLocals {
         }
         matched.same_layout = matched.compare_layouts();
         matched
+    }
+
+    /// Pairs the variables of Rust of which the whole names are the same: the numbers in them count within the item that
+    /// `thread_local!` names.
+    fn pair_whole_names(&mut self) {
+        let names = |storage: &image::ThreadLocals| -> BTreeMap<String, Vec<usize>> {
+            let mut names: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+            for (index, variable) in storage.variables.iter().enumerate().filter(|(_, v)| is_rust(&v.name)) {
+                names.entry(variable.name.clone()).or_default().push(index);
+            }
+            names
+        };
+        let news = names(&self.new);
+        for (name, old) in names(&self.old) {
+            if let ([old], Some([new])) = (old.as_slice(), news.get(&name).map(Vec::as_slice)) {
+                self.pair(*old, *new);
+            }
+        }
     }
 
     fn pair(&mut self, old: usize, new: usize) {
@@ -270,7 +292,7 @@ impl ThreadLocals {
 type Key = (Option<Arc<str>>, String);
 
 fn key(variable: &TlsObject) -> Key {
-    (variable.source.clone(), family(&variable.name))
+    (file_of(&variable.name, variable.source.as_ref()).cloned(), family(&variable.name))
 }
 
 impl Sameness<'_, '_, '_> {
