@@ -167,7 +167,7 @@ impl RustCase {
             std::fs::create_dir(&folder).expect("a directory for the build");
             self.build(configuration, &folder, which == "new")
         });
-        let judge = Judge { directives: &self.directives, exact, types: true, readable };
+        let judge = Judge { directives: &self.directives, exact, types: false, own: &self.name, readable };
         judge.judge(&old, &new, directory.path())
     }
 

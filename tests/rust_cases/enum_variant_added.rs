@@ -1,4 +1,5 @@
 // changed: enum_variant_added::advance
+// changed: enum_variant_added::step
 // refused: type-layout enum_variant_added::State
 //! A variant in the middle of an enum of which live objects exist.
 

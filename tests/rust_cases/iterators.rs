@@ -1,4 +1,10 @@
 // changed: iterators::report
+// changed: core::slice::sort::shared::pivot::median3_rec
+// changed: core::slice::sort::shared::smallsort::insertion_sort_shift_left
+// changed: core::slice::sort::shared::smallsort::small_sort_network
+// changed: core::slice::sort::unstable::heapsort::heapsort
+// changed: core::slice::sort::unstable::ipnsort
+// changed: core::slice::sort::unstable::quicksort::quicksort
 //! Chains of iterators, sorting, and slices.
 
 #[path = "case.rs"]

@@ -1,4 +1,5 @@
 // changed: new_implementation::make
+// changed: new_implementation::step
 // new: <new_implementation::Null as new_implementation::Device>::read
 //! Objects of a new type get a new table of methods.
 

@@ -1,4 +1,4 @@
-// changed: <struct_field_added::Disk>::read
+// changed: struct_field_added::Disk::read
 // changed: struct_field_added::step
 // refused: type-layout struct_field_added::Disk
 //! A live object on the heap gets another field.

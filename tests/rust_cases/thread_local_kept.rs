@@ -1,4 +1,4 @@
-// changed: thread_local_kept::count
+// changed: std::thread::local::LocalKey<T>::with
 //! A thread-local variable keeps its value in each thread.
 
 #[path = "case.rs"]

@@ -331,6 +331,10 @@ impl<'f, 'a> Flow<'f, 'a> {
 
     /// The register that an instruction gives a value that is followed.
     fn result(&mut self, instruction: &Instruction, state: &State) -> Option<(usize, Value)> {
+        if instruction.memory_index() != Register::None && instruction.memory_index_scale() == 1 {
+            // What is read there shows that the table is one of distances.
+            self.sum(read(state, instruction.memory_base()), read(state, instruction.memory_index()));
+        }
         if instruction.mnemonic() == Mnemonic::Cdqe {
             return Some((Register::RAX.number(), widen(read(state, Register::RAX))?));
         }

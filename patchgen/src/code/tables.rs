@@ -89,8 +89,8 @@ impl TableHint {
         *ago += 1;
         let operands = match instruction.mnemonic() {
             Mnemonic::Add => [instruction.op0_register(), instruction.op1_register()],
-            Mnemonic::Lea => [instruction.memory_base(), instruction.memory_index()],
-            _ => [Register::None; 2],
+            // An operand in memory is the sum as well.
+            _ => [instruction.memory_base(), instruction.memory_index()],
         };
         self.adds_distances |=
             bases.iter().any(|base| operands == [*loaded, *base] || operands == [*base, *loaded]);

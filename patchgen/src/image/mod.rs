@@ -166,10 +166,11 @@ impl Object {
         ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"].contains(&stem(&self.name).as_str())
     }
 
-    /// True for the flags that say whether a static variable of a C++ function was made (Itanium C++ ABI, section 5.2.2).
-    /// Nobody needs the address of such a flag's end, or counts down to its start.
+    /// True for the flags that say whether a static variable of a C++ function was made, and for type information, type
+    /// names and vtables (Itanium C++ ABI, sections 5.2.2 and 2.9.5). Nobody needs the address of such an object's end,
+    /// or counts down to its start.
     pub fn is_guard(&self) -> bool {
-        self.name.starts_with("_ZGV")
+        ["_ZGV", "_ZTI", "_ZTS", "_ZTV"].iter().any(|prefix| self.name.starts_with(prefix))
     }
 
     /// True for clang's tables of distances from their own beginning, which nothing else marks
