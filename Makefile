@@ -9,7 +9,7 @@ SAMPLE := $(abspath $(BUILD))/minivmm
 SAMPLE_RS := $(abspath $(BUILD))/minivmm-rs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build samples demo test unit e2e test-qemu test-fixes matrix bench bench-gen bench-stop lint fmt install clean
+.PHONY: help setup build samples demo test unit e2e test-qemu test-fixes test-rust-fixes matrix bench bench-gen bench-stop lint fmt install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +43,9 @@ test-qemu: build ## Patch a real QEMU with real fixes (builds QEMU the first tim
 
 test-fixes: build ## Patch running servers and libraries with fixes from Debian's history (builds them the first time, 15 minutes)
 	PATCHGEN=$(abspath $(BIN))/patchgen TARDIGRADE=$(abspath $(BIN))/tardigrade samples/fixes/test-fixes.sh $(FIXES_ARGS)
+
+test-rust-fixes: build ## Patch running Rust programs with fixes of later releases (builds them the first time, an hour)
+	PATCHGEN=$(abspath $(BIN))/patchgen TARDIGRADE=$(abspath $(BIN))/tardigrade samples/rust-fixes/test-rust-fixes.sh $(RUST_FIXES_ARGS)
 
 matrix: build ## Behaviour cases with gcc and clang in all configurations (needs clang; MATRIX="clang -O2" runs a part)
 	TARDIGRADE_BIN=$(abspath $(BIN)) $(CARGO) run $(CARGO_FLAGS) -q -p tardigrade-tests --example matrix -- $(if $(MATRIX),"$(MATRIX)")

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""Which functions two builds of a Rust program do not have in common, by the objects that went into their links.
+
+    objects.py OLD NEW        (directories that build.sh made: PROGRAM.debug and objects/)
+
+Nothing of patchgen is used: the objects still have a section for each function and a relocation for each reference,
+so no disassembly is needed. A function is its bytes without the relocated fields, and what each relocation leads to:
+
+- a function or a variable with a name by that name, without the hash of its symbol where only one build has it;
+- a constant without a name (a string, a table of jumps, a vtable) by its bytes and, again, what its relocations lead to.
+
+A panic location (file, line, column) is recognised by its shape. A function whose locations have other lines or
+columns, and that is the same otherwise, is line-only. Only functions that the linked program has count.
+"""
+import hashlib
+import json
+import re
+import struct
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from elf import (SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, STT_FUNC, STT_SECTION, Object, members)
+
+_HASH = re.compile(r"17h[0-9a-f]{16}E")
+_LLVM = re.compile(r"\.llvm\.[0-9]+")
+_PRIVATE = re.compile(r"^(\.L|anon\.[0-9a-f]+\.[0-9]+|alloc_[0-9a-f]{32}|vtable\.[0-9a-f]+|str\.[0-9a-z]+|switch\.table\.)")
+_FIELD = {1: 8, 24: 8, 25: 8, 29: 8} # R_X86_64_64, PC64, GOTOFF64, ...; the others here have 4 bytes
+
+
+def path_of(symbol):
+    """A symbol's name without what moves from build to build."""
+    return _HASH.sub("E", _LLVM.sub("", symbol))
+
+
+class Function:
+    def __init__(self, build, unit, section, names):
+        self.build, self.unit, self.section, self.names = build, unit, section, names
+
+    @property
+    def name(self):
+        return min(self.names)
+
+    def bare(self):
+        return blank(self.unit.sections[self.section])
+
+
+def blank(section):
+    """The bytes of a section with zeros where relocations are."""
+    data = bytearray(section.data)
+    for offset, kind, _, _ in section.relocations:
+        width = _FIELD.get(kind, 4)
+        data[offset:offset + width] = bytes(width)
+    return bytes(data)
+
+
+class Build:
+    def __init__(self, directory):
+        self.directory = directory
+        self.units = {}
+        for path in sorted((directory / "objects").iterdir()):
+            for name, data in members(path):
+                self.units[name] = data
+        self.functions, self.by_name = [], {}
+        self.calls = {} # symbol: what it is called in comparisons
+        self.constants = {}
+
+    def load(self, names):
+        """Parse these objects and list their functions."""
+        for name in sorted(names):
+            unit = Object(name, self.units[name])
+            for number, section in enumerate(unit.sections):
+                if section.flags & SHF_EXECINSTR and section.size:
+                    called = frozenset(_LLVM.sub("", symbol.name) for symbol in unit.defined[number]
+                                       if symbol.kind == STT_FUNC and symbol.value == 0)
+                    if called:
+                        function = Function(self, unit, number, called)
+                        self.functions.append(function)
+                        for one in called:
+                            self.by_name.setdefault(one, function)
+
+    def linked(self):
+        """The functions of the linked program, as its debug file lists them."""
+        program = Object("program", next(self.directory.glob("*.debug")).read_bytes())
+        return {_LLVM.sub("", symbol.name) for symbol in program.symbols if symbol.kind == STT_FUNC and symbol.section}
+
+    # --- what a reference leads to -----------------------------------------------------------------------
+
+    def describe(self, function, lines):
+        """A digest of the function; `lines` says whether lines and columns of panic locations count."""
+        section = function.unit.sections[function.section]
+        return digest(blank(section), self._references(function.unit, section, lines, ()))
+
+    def _references(self, unit, section, lines, above):
+        return [(offset, kind, self._target(unit, symbol, addend, lines, above))
+                for offset, kind, symbol, addend in section.relocations]
+
+    def _target(self, unit, number, addend, lines, above):
+        symbol = unit.symbols[number]
+        if symbol.section == 0:
+            return ("name", self.call(symbol.name), addend)
+        section = unit.sections[symbol.section]
+        if section.flags & SHF_EXECINSTR:
+            if symbol.kind == STT_SECTION:
+                named = [one.name for one in unit.defined[symbol.section] if one.kind == STT_FUNC and one.value == 0]
+                return ("name", self.call(min(named)) if named else section.name, addend)
+            return ("name", self.call(symbol.name), addend)
+        if symbol.kind != STT_SECTION and not _PRIVATE.match(symbol.name):
+            return ("name", self.call(symbol.name), addend)
+        if symbol.kind == STT_SECTION and section.flags & SHF_WRITE and not section.name.startswith(".data.rel.ro"):
+            named = [one for one in unit.defined[symbol.section] if one.value == 0]
+            return ("name", self.call(named[0].name) if named else section.name, addend)
+        start = symbol.value if symbol.kind != STT_SECTION else 0
+        if section.flags & SHF_MERGE:
+            return ("merged", merged(section, start + addend))
+        return ("constant", self._constant(unit, symbol.section, lines, above), start + addend)
+
+    def _constant(self, unit, number, lines, above):
+        """A digest of a section that holds one constant."""
+        if number in above:
+            return f"itself, {len(above) - above.index(number)} up"
+        key = (unit.name, number, lines)
+        if key not in self.constants:
+            section = unit.sections[number]
+            located = self._location(unit, section)
+            if located:
+                content = ("location", located[0], *(located[1:] if lines else ()))
+            else:
+                content = (blank(section), self._references(unit, section, lines, (*above, number)))
+            if above: # may hold a way back that depends on where it began
+                return digest(*content)
+            self.constants[key] = digest(*content)
+        return self.constants[key]
+
+    @staticmethod
+    def _location(unit, section):
+        """(file, line, column) if the section is a core::panic::Location."""
+        if section.size != 24 or len(section.relocations) != 1 or section.relocations[0][:2] != (0, 1):
+            return None
+        length, line, column = struct.unpack_from("<QII", section.data, 8)
+        symbol = unit.symbols[section.relocations[0][2]]
+        if symbol.section == 0 or not line:
+            return None
+        start = symbol.value + section.relocations[0][3]
+        text = unit.sections[symbol.section].data[start:start + length].rstrip(b"\0")
+        return (text, line, column) if len(text) in (length, length - 1) and text.endswith(b".rs") else None
+
+    def call(self, name):
+        name = _LLVM.sub("", name)
+        return self.calls.get(name, name)
+
+
+def merged(section, at):
+    """What lies at about `at` in a section of equal pieces or of strings: a relocation at an instruction's end points
+    four bytes before it, or up to four more if a number follows in the instruction."""
+    at += 4
+    if section.flags & SHF_STRINGS:
+        at = max(at, 0)
+        return section.data[at:section.data.find(b"\0", at)]
+    size = section.entsize or 1
+    piece = at // size
+    if at % size and at % size >= size - 4:
+        piece += 1
+    return section.data[piece * size:(piece + 1) * size]
+
+
+def digest(*parts):
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+# --- the comparison ------------------------------------------------------------------------------------------
+
+def pair_leftovers(old, new):
+    """Pair what has no namesake by path: by bytes first, then in order. {old symbol: new symbol}"""
+    pairs = {}
+    olds, news = defaultdict(list), defaultdict(list)
+    for functions, groups, others in ((old.functions, olds, new.by_name), (new.functions, news, old.by_name)):
+        for function in functions:
+            if not any(name in others for name in function.names):
+                groups[path_of(function.name)].append(function)
+    for path, left in olds.items():
+        right = news.get(path, [])
+        for same in (True, False):
+            for function in list(left):
+                match = next((one for one in right if not same or one.bare() == function.bare()), None)
+                if match:
+                    pairs[function.name] = match.name
+                    left.remove(function)
+                    right.remove(match)
+    return pairs
+
+
+def compare(old_directory, new_directory):
+    old, new = Build(old_directory), Build(new_directory)
+    same = {name for name, data in old.units.items() if new.units.get(name) == data}
+    old.load(set(old.units) - same)
+    new.load(set(new.units) - same)
+    pairs = pair_leftovers(old, new)
+    new.calls = {after: before for before, after in pairs.items()}
+    in_old, in_new = old.linked(), new.linked()
+    found = {"changed": [], "line_only": [], "new": [], "removed": [], "same": 0}
+    matched = set()
+    for function in old.functions:
+        partner = next((new.by_name[name] for name in function.names if name in new.by_name), None)
+        if partner is None:
+            partner = new.by_name.get(pairs.get(function.name))
+        if not any(name in in_old for name in function.names):
+            if partner:
+                matched.add(id(partner))
+            continue
+        if partner is None:
+            found["removed"].append(function.name)
+            continue
+        matched.add(id(partner))
+        if not any(name in in_new for name in partner.names):
+            found["removed"].append(function.name)
+        elif old.describe(function, True) == new.describe(partner, True):
+            found["same"] += 1
+        elif old.describe(function, False) == new.describe(partner, False):
+            found["line_only"].append(function.name)
+        else:
+            found["changed"].append(function.name)
+    found["new"] = [function.name for function in new.functions
+                    if id(function) not in matched and any(name in in_new for name in function.names)]
+    found["functions"] = len(in_old)
+    return found
+
+
+def main():
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    found = compare(*map(Path, sys.argv[1:]))
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""static-web-server, asked over HTTP."""
+import http.client
+import re
+
+from subjects.base import NEW, OLD, ProofError, Server
+
+
+class Target(Server):
+    def start(self):
+        root = self.directory / "root"
+        root.mkdir()
+        (root / "index.html").write_text("<html>page</html>\n" * 200)
+        (root / "style.css").write_text("body { color: black }\n" * 200)
+        (root / "fallback.html").write_text("fallback")
+        fallback = ("--page-fallback", root / "fallback.html") if self.method == "fallback_log" else ()
+        self.launch(self.image, "--host", "127.0.0.1", "--port", self.port, "--root", root, "--threads-multiplier", 1,
+                    "--metrics", "true", "--cache-control-headers", "true", "--compression", "true",
+                    "--log-level", "warn", *fallback)
+        self.wait_for_port()
+
+    def ask(self, path, method="GET", **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+        answer = connection.getresponse()
+        answer.body = answer.read()
+        connection.close()
+        return answer
+
+    @staticmethod
+    def _which(found, old, new):
+        if found not in (old, new):
+            raise ProofError(f"found {found}, neither {old} nor {new}")
+        return NEW if found == new else OLD
+
+    def work(self):
+        if b"page" not in self.ask("/").body:
+            raise ProofError("the page does not come")
+
+    def cache_control(self):
+        """A style sheet that is not there is not to be cached, before: for a year."""
+        self.work()
+        if self.ask("/style.css").headers["cache-control"] != "max-age=31536000":
+            raise ProofError("what is there is not to be cached")
+        return self._which(self.ask("/missing.css").headers["cache-control"], "max-age=31536000", "no-cache")
+
+    def metrics_method(self):
+        """An invented method is counted as another, before: under its name."""
+        def count(method):
+            text = self.ask("/metrics").body.decode()
+            return sum(float(number) for number in
+                       re.findall(rf'^\w*requests_total{{[^}}]*method="{method}"[^}}]*}} (\S+)', text, re.MULTILINE))
+        before = count("INVENTED"), count("other")
+        self.ask("/", method="INVENTED")
+        grown = tuple(after - earlier for after, earlier in zip((count("INVENTED"), count("other")), before))
+        return self._which(grown, (1, 0), (0, 1))
+
+    def quality_value(self):
+        """The encoding with the higher weight of three digits is taken, before: one that it rounds equal to."""
+        weights = "gzip;q=0.501, br;q=0.502"
+        return self._which(self.ask("/style.css", Accept_Encoding=weights).headers["content-encoding"], "gzip", None)
+
+    def fallback_log(self):
+        """No warning is logged where the fallback page is sent, before: one for each."""
+        before = self.log.read_bytes().count(b"WARN")
+        if self.ask("/missing").body != b"fallback":
+            raise ProofError("the fallback page does not come")
+        return self._which(self.log.read_bytes().count(b"WARN") - before, 1, 0)

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Patch running Rust programs with real fixes and compare the verdicts with the objects. See test-rust-fixes.sh."""
+import argparse
+import importlib
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# The harness of the QEMU tests (tools, counters) and the trial in a running process of the other fixes.
+sys.path += [str(HERE), str(HERE.parent / "fixes"), str(HERE.parent / "qemu")]
+
+import objects # noqa: E402 (found through the line above)
+from harness import expected # noqa: E402
+from harness.expected import EXIT_STATUS # noqa: E402
+from harness.tools import Failure, Tools # noqa: E402
+from subjects.base import ProofError # noqa: E402
+from trial import Trial # noqa: E402
+
+FIXES = ("name", "program", "profiles", "proof")
+EXPECTED = ("name", "verdict", "mentions")
+COLUMNS = ("fix", "profile", "verdict", "functions changed", "line-only", "as the objects", "pause µs", "patch bytes",
+           "proof")
+
+
+def say(message):
+    print(f"rust-fixes: {message}", file=sys.stderr, flush=True)
+
+
+def table(name, columns):
+    lines = (HERE / name).read_text().splitlines()
+    return [dict(zip(columns, line.split("\t"), strict=True)) for line in lines if line and not line.startswith("#")]
+
+
+def disagreement(document, truth):
+    """How patchgen's lists of functions differ from those of the objects."""
+    said = {change: Counter(objects.path_of(function["symbol"]) for function in document.get("functions", [])
+                            if function["change"] == change) for change in ("changed", "new", "removed")}
+    found = []
+    for change, names in said.items():
+        true = Counter(objects.path_of(name) for name in truth[change])
+        found += [f"{change}, not so in the objects: {name}" for name in (names - true)]
+        found += [f"{change} in the objects only: {name}" for name in (true - names)]
+    return found
+
+
+class Case:
+    def __init__(self, tools, fix, profile, wanted, cache, directory):
+        self.tools, self.fix, self.profile, self.wanted = tools, fix, profile, wanted
+        builds = cache / "builds" / f"{fix['program']}-{profile}"
+        self.old, self.new = builds / "base", builds / fix["name"]
+        self.directory = directory / f"{fix['name']}-{profile}"
+        self.row = {"fix": fix["name"], "profile": profile}
+
+    def run(self):
+        say(f"{self.fix['name']} {self.profile}")
+        self.directory.mkdir()
+        try:
+            self._run()
+        except (Failure, ProofError, OSError) as error:
+            self.row["failure"] = str(error)
+            say(f"{self.fix['name']} {self.profile}: FAILED: {error}")
+        return self.row
+
+    def _run(self):
+        binary = next(self.old.glob("*.debug")).stem
+        patch = self.directory / "fix.tgp"
+        answer = self.tools.diff(self.old / binary, self.new / binary, patch)
+        document = answer.document
+        truth = objects.compare(self.old, self.new)
+        changes = Counter(function["change"] for function in document.get("functions", []))
+        self.row.update(verdict=document["verdict"], changed=changes["changed"], new=changes["new"],
+                        line_only=document["coverage"]["line_only"],
+                        patch_bytes=(document.get("patch") or {}).get("bytes"))
+        differs = disagreement(document, truth)
+        self.row["objects"] = "no" if differs else "yes"
+        if document["verdict"] == "patchable":
+            self._apply(patch, document["patch"]["id"], self.old / binary)
+        else:
+            self.row["proof"] = reasons(document)
+        self._expect(answer, differs)
+
+    def _apply(self, patch, identifier, program):
+        module = importlib.import_module(f"programs.{self.fix['program'].replace('-', '_')}")
+        subject = module.Target(self.fix["program"], self.fix["name"], program, self.directory)
+        trial = Trial(self.tools, patch, identifier, subject)
+        try:
+            trial.run()
+        finally:
+            self.row.update(trial.findings)
+        self.row["proof"] = describe(trial.findings, subject.shows)
+        if trial.findings["proof_kind"] != self.fix["proof"]:
+            raise Failure(f"proved by {trial.findings['proof_kind']}, not by {self.fix['proof']}")
+
+    def _expect(self, answer, differs):
+        document, wanted = answer.document, self.wanted
+        found = list(differs)
+        if document["verdict"] != wanted["verdict"] or answer.status != EXIT_STATUS[wanted["verdict"]]:
+            found.insert(0, f"verdict {document['verdict']}, status {answer.status}, not {wanted['verdict']}: "
+                            f"{reasons(document)}")
+        elif wanted["mentions"] != "-" and not re.search(wanted["mentions"], reasons(document)):
+            found.append(f"no reason mentions {wanted['mentions']}")
+        if found:
+            raise Failure("; ".join(found))
+
+
+def reasons(document):
+    refusals = document.get("refusals", [])
+    more = f"; {len(refusals) - 3} more" if len(refusals) > 3 else ""
+    return "; ".join(f"{refusal['kind']} {refusal['subject']}" for refusal in refusals[:3]) + more
+
+
+def describe(findings, shows):
+    entered = sum(map(bool, findings["hits"].values()))
+    parts = {"behaviour": shows, "entry": "", "applied": "applied and reverted, not driven"}
+    return "; ".join(filter(None, (parts[findings["proof_kind"]], findings["attack"],
+                                   f"{entered} of {len(findings['hits'])} new functions entered" if entered else "")))
+
+
+def cells(row):
+    def shown(key):
+        value = row.get(key)
+        return "-" if value is None else str(value)
+    functions = shown("changed") + (f" + {row['new']} new" if row.get("new") else "")
+    return (row["fix"], row["profile"], shown("verdict"), functions, shown("line_only"), shown("objects"),
+            shown("stop_us"), shown("patch_bytes"), f"FAILED: {row['failure']}" if row.get("failure") else shown("proof"))
+
+
+def markdown(rows):
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *map(cells, rows)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fix", action="append", default=[], metavar="NAME",
+                        help="only fixes whose name contains NAME")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for the manual")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep patches and logs in DIR")
+    options = parser.parse_args()
+
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(os.environ.get("TARDIGRADE_CACHE") or Path(base) / "tardigrade") / "rust"
+    tools = Tools(HERE.parent.parent)
+    if tools.missing():
+        parser.error(f"not found: {', '.join(tools.missing())} (build them, or set PATCHGEN and TARDIGRADE)")
+    fixes = {fix["name"]: fix for fix in table("fixes.tsv", FIXES)}
+    wanted = {row["name"]: row for row in table("expected.tsv", EXPECTED)}
+    try:
+        names = expected.choose(list(fixes), options.fix)
+    except Failure as error:
+        parser.error(str(error))
+    with tempfile.TemporaryDirectory(prefix="tgrust-") as temporary:
+        directory = (options.keep or Path(temporary)).resolve()
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            parser.error(f"{directory} is not empty")
+        rows = [Case(tools, fixes[name], profile, wanted[f"{name}-{profile}"], cache, directory).run()
+                for name in names for profile in fixes[name]["profiles"].split(",")]
+    print(markdown(rows))
+    if options.markdown:
+        options.markdown.write_text(markdown(rows))
+    return 1 if any(row.get("failure") for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
