@@ -9,8 +9,9 @@ so no disassembly is needed. A function is its bytes without the relocated field
 - a function or a variable with a name by that name, without the hash of its symbol where only one build has it;
 - a constant without a name (a string, a table of jumps, a vtable) by its bytes and, again, what its relocations lead to.
 
-A panic location (file, line, column) is recognised by its shape. A function whose locations have other lines or
-columns, and that is the same otherwise, is line-only. Only functions that the linked program has count.
+A place in the source (of a panic, or of a message of crate log) is recognised by its shape. A function whose places
+have other lines or columns, and that is the same otherwise, is line-only. Only functions that the linked program has
+count.
 """
 import hashlib
 import json
@@ -24,13 +25,14 @@ from elf import (SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, STT_FUNC, STT
 
 _HASH = re.compile(r"17h[0-9a-f]{16}E")
 _LLVM = re.compile(r"\.llvm\.[0-9]+")
+_NUMBER = re.compile(r"\.[0-9]+$") # what LLVM tells namesakes apart with
 _PRIVATE = re.compile(r"^(\.L|anon\.[0-9a-f]+\.[0-9]+|alloc_[0-9a-f]{32}|vtable\.[0-9a-f]+|str\.[0-9a-z]+|switch\.table\.)")
 _FIELD = {1: 8, 24: 8, 25: 8, 29: 8} # R_X86_64_64, PC64, GOTOFF64, ...; the others here have 4 bytes
 
 
 def path_of(symbol):
     """A symbol's name without what moves from build to build."""
-    return _HASH.sub("E", _LLVM.sub("", symbol))
+    return _HASH.sub("E", _NUMBER.sub("", _LLVM.sub("", symbol)))
 
 
 class Function:
@@ -87,7 +89,7 @@ class Build:
     # --- what a reference leads to -----------------------------------------------------------------------
 
     def describe(self, function, lines):
-        """A digest of the function; `lines` says whether lines and columns of panic locations count."""
+        """A digest of the function; `lines` says whether lines and columns of places in the source count."""
         section = function.unit.sections[function.section]
         return digest(blank(section), self._references(function.unit, section, lines, ()))
 
@@ -134,16 +136,23 @@ class Build:
 
     @staticmethod
     def _location(unit, section):
-        """(file, line, column) if the section is a core::panic::Location."""
-        if section.size != 24 or len(section.relocations) != 1 or section.relocations[0][:2] != (0, 1):
+        """(strings, number, ...) if the section is a place in the source that a panic or a log message names: a
+        core::panic::Location (file, line, column), or what the macros of log up to 0.4.19 make (target, module, file,
+        line)."""
+        shape = {24: ("<II", 1), 56: ("<I4x", 3)}.get(section.size)
+        if shape is None or [entry[:2] for entry in section.relocations] != [(16 * n, 1) for n in range(shape[1])]:
             return None
-        length, line, column = struct.unpack_from("<QII", section.data, 8)
-        symbol = unit.symbols[section.relocations[0][2]]
-        if symbol.section == 0 or not line:
-            return None
-        start = symbol.value + section.relocations[0][3]
-        text = unit.sections[symbol.section].data[start:start + length].rstrip(b"\0")
-        return (text, line, column) if len(text) in (length, length - 1) and text.endswith(b".rs") else None
+        texts = []
+        for offset, _, number, addend in section.relocations:
+            symbol = unit.symbols[number]
+            length, = struct.unpack_from("<Q", section.data, offset + 8)
+            start = symbol.value + addend
+            text = unit.sections[symbol.section].data[start:start + length] if symbol.section else b""
+            if len(text) != length:
+                return None
+            texts.append(text)
+        numbers = struct.unpack_from(shape[0], section.data, 16 * shape[1])
+        return (texts, *numbers) if texts[-1].rstrip(b"\0").endswith(b".rs") and numbers[0] else None
 
     def call(self, name):
         name = _LLVM.sub("", name)

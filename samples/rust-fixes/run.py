@@ -37,7 +37,7 @@ def table(name, columns):
 
 def disagreement(document, truth):
     """How patchgen's lists of functions differ from those of the objects."""
-    said = {change: Counter(objects.path_of(function["symbol"]) for function in document.get("functions", [])
+    said = {change: Counter(objects.path_of(function["name"]) for function in document.get("functions", [])
                             if function["change"] == change) for change in ("changed", "new", "removed")}
     found = []
     for change, names in said.items():
