@@ -6,8 +6,8 @@
 Nothing of patchgen is used: the objects still have a section for each function and a relocation for each reference,
 so no disassembly is needed. A function is its bytes without the relocated fields, and what each relocation leads to:
 
-- a function or a variable with a name by that name, without the hash of its symbol where only one build has it;
-- a constant without a name (a string, a table of jumps, a vtable) by its bytes and, again, what its relocations lead to.
+- a function or a variable by its name, without the hash of its symbol where only one build has it;
+- a constant (a string, a table of jumps, a vtable) by its bytes and, again, what its relocations lead to.
 
 A place in the source (of a panic, or of a message of crate log) is recognised by its shape. A function whose places
 have other lines or columns, and that is the same otherwise, is line-only. Only functions that the linked program has
@@ -21,12 +21,12 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from elf import (SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, STT_FUNC, STT_SECTION, Object, members)
+from elf import (SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, STT_FUNC, STT_OBJECT, STT_SECTION, Object, members)
 
 _HASH = re.compile(r"17h[0-9a-f]{16}E")
 _LLVM = re.compile(r"\.llvm\.[0-9]+")
 _NUMBER = re.compile(r"\.[0-9]+$") # what LLVM tells namesakes apart with
-_PRIVATE = re.compile(r"^(\.L|anon\.[0-9a-f]+\.[0-9]+|alloc_[0-9a-f]{32}|vtable\.[0-9a-f]+|str\.[0-9a-z]+|switch\.table\.)")
+_ABSOLUTE = {1, 10, 11} # R_X86_64_64, 32, 32S
 _FIELD = {1: 8, 24: 8, 25: 8, 29: 8} # R_X86_64_64, PC64, GOTOFF64, ...; the others here have 4 bytes
 
 
@@ -66,11 +66,15 @@ class Build:
         self.functions, self.by_name = [], {}
         self.calls = {} # symbol: what it is called in comparisons
         self.constants = {}
+        self.shared = {} # constants that other objects may use: symbol: (object, symbol)
 
     def load(self, names):
         """Parse these objects and list their functions."""
         for name in sorted(names):
             unit = Object(name, self.units[name])
+            for symbol in unit.symbols:
+                if symbol.kind == STT_OBJECT and symbol.section and not unit.sections[symbol.section].flags & SHF_WRITE:
+                    self.shared[symbol.name] = unit, symbol
             for number, section in enumerate(unit.sections):
                 if section.flags & SHF_EXECINSTR and section.size:
                     called = frozenset(_LLVM.sub("", symbol.name) for symbol in unit.defined[number]
@@ -94,27 +98,28 @@ class Build:
         return digest(blank(section), self._references(function.unit, section, lines, ()))
 
     def _references(self, unit, section, lines, above):
-        return [(offset, kind, self._target(unit, symbol, addend, lines, above))
+        return [(offset, kind, self._target(unit, symbol, addend, past(section, offset, kind), lines, above))
                 for offset, kind, symbol, addend in section.relocations]
 
-    def _target(self, unit, number, addend, lines, above):
+    def _target(self, unit, number, addend, beyond, lines, above):
         symbol = unit.symbols[number]
         if symbol.section == 0:
-            return ("name", self.call(symbol.name), addend)
+            if symbol.name not in self.shared:
+                return ("name", self.call(symbol.name), addend)
+            unit, symbol = self.shared[symbol.name] # numbered per unit, and used by others after their optimisation
         section = unit.sections[symbol.section]
         if section.flags & SHF_EXECINSTR:
             if symbol.kind == STT_SECTION:
                 named = [one.name for one in unit.defined[symbol.section] if one.kind == STT_FUNC and one.value == 0]
                 return ("name", self.call(min(named)) if named else section.name, addend)
             return ("name", self.call(symbol.name), addend)
-        if symbol.kind != STT_SECTION and not _PRIVATE.match(symbol.name):
-            return ("name", self.call(symbol.name), addend)
-        if symbol.kind == STT_SECTION and section.flags & SHF_WRITE and not section.name.startswith(".data.rel.ro"):
-            named = [one for one in unit.defined[symbol.section] if one.value == 0]
-            return ("name", self.call(named[0].name) if named else section.name, addend)
+        if section.flags & SHF_WRITE and not section.name.startswith(".data.rel.ro"):
+            named = [one.name for one in unit.defined[symbol.section] if one.value == 0]
+            name = symbol.name if symbol.kind != STT_SECTION else min(named) if named else section.name
+            return ("name", self.call(name), addend)
         start = symbol.value if symbol.kind != STT_SECTION else 0
         if section.flags & SHF_MERGE:
-            return ("merged", merged(section, start + addend))
+            return ("merged", merged(section, start + addend + beyond, beyond == 4))
         return ("constant", self._constant(unit, symbol.section, lines, above), start + addend)
 
     def _constant(self, unit, number, lines, above):
@@ -159,16 +164,22 @@ class Build:
         return self.calls.get(name, name)
 
 
-def merged(section, at):
-    """What lies at about `at` in a section of equal pieces or of strings: a relocation at an instruction's end points
-    four bytes before it, or up to four more if a number follows in the instruction."""
-    at += 4
+def past(section, offset, kind):
+    """How far what a relocation leads to lies past its symbol and addend."""
+    if kind in _ABSOLUTE:
+        return 0
+    # In code: from the end of the instruction. In a table: from the table's beginning.
+    return 4 if section.flags & SHF_EXECINSTR else -offset
+
+
+def merged(section, at, rough):
+    """What lies at `at` in a section of equal pieces or of strings. `rough`: or up to four bytes further, if a number
+    follows in the instruction."""
     if section.flags & SHF_STRINGS:
-        at = max(at, 0)
         return section.data[at:section.data.find(b"\0", at)]
     size = section.entsize or 1
     piece = at // size
-    if at % size and at % size >= size - 4:
+    if rough and at % size and at % size >= size - 4:
         piece += 1
     return section.data[piece * size:(piece + 1) * size]
 
