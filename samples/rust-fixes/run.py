@@ -36,15 +36,15 @@ def table(name, columns):
 
 
 def disagreement(document, truth):
-    """How patchgen's lists of functions differ from those of the objects."""
-    said = {change: Counter(objects.path_of(function["name"]) for function in document.get("functions", [])
-                            if function["change"] == change) for change in ("changed", "new", "removed")}
-    found = []
-    for change, names in said.items():
-        true = Counter(objects.path_of(name) for name in truth[change])
-        found += [f"{change}, not so in the objects: {name}" for name in (names - true)]
-        found += [f"{change} in the objects only: {name}" for name in (true - names)]
-    return found
+    """How patchgen's lists of functions differ from those of the objects: what it has too many, what it missed."""
+    too_many, missed = [], []
+    for change in ("changed", "new", "removed"):
+        said = Counter(objects.path_of(function["name"]) for function in document.get("functions", [])
+                       if function["change"] == change)
+        true = Counter(map(objects.path_of, truth[change]))
+        too_many += [f"{change}, not so in the objects: {name}" for name in (said - true).elements()]
+        missed += [f"{change} in the objects only: {name}" for name in (true - said).elements()]
+    return too_many, missed
 
 
 class Case:
@@ -75,13 +75,14 @@ class Case:
         self.row.update(verdict=document["verdict"], changed=changes["changed"], new=changes["new"],
                         line_only=document["coverage"]["line_only"],
                         patch_bytes=(document.get("patch") or {}).get("bytes"))
-        differs = disagreement(document, truth)
-        self.row["objects"] = "no" if differs else "yes"
+        too_many, missed = disagreement(document, truth)
+        self.row["objects"] = ", ".join(f"{len(names)} {what}" for names, what in
+                                        ((missed, "missed"), (too_many, "too many")) if names) or "yes"
         if document["verdict"] == "patchable":
             self._apply(patch, document["patch"]["id"], self.old / binary)
         else:
             self.row["proof"] = reasons(document)
-        self._expect(answer, differs)
+        self._expect(answer, [*missed, *too_many])
 
     def _apply(self, patch, identifier, program):
         module = importlib.import_module(f"programs.{self.fix['program'].replace('-', '_')}")
@@ -104,7 +105,8 @@ class Case:
         elif wanted["mentions"] != "-" and not re.search(wanted["mentions"], reasons(document)):
             found.append(f"no reason mentions {wanted['mentions']}")
         if found:
-            raise Failure("; ".join(found))
+            more = [f"{len(found) - 4} more"] if len(found) > 4 else []
+            raise Failure("; ".join([*found[:4], *more]))
 
 
 def reasons(document):
