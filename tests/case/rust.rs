@@ -30,6 +30,7 @@ pub enum LinkTime {
 
 /// How both builds are compiled and linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the compiler or linker")]
 pub struct RustConfiguration {
     /// `-C opt-level`.
     pub optimisation: &'static str,

@@ -311,7 +311,9 @@ impl Matching {
             found.iter().all(|(old, new, _)| is_rust(name_old(*old)) && name_old(*old) == name_new(*new))
                 && names(olds, &|id| name_old(id).clone()) == names(news, &|id| name_new(id).clone());
         if kept {
-            found.iter_mut().for_each(|(.., sole)| *sole = true);
+            for (.., sole) in &mut found {
+                *sole = true;
+            }
         }
         // If one pair of a name and unit was made by order, so were all of that name and unit.
         let doubtful: BTreeSet<String> =

@@ -344,7 +344,7 @@ enum Callee {
 fn below_return(place: Place) -> Place {
     match place {
         Place::Stack(offset) => Place::Stack(offset - 8),
-        register => register,
+        register @ Place::Register(_) => register,
     }
 }
 

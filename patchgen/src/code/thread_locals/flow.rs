@@ -319,8 +319,7 @@ impl Flow<'_, '_> {
         let at_memory = if memory { self.memory(step, state) } else { Value::Plain };
         let mnemonic = instruction.mnemonic();
         let result = match (mnemonic, instruction.op1_kind()) {
-            (Mnemonic::Mov, OpKind::Memory) if wide => Some(at_memory),
-            (Mnemonic::Lea, _) if wide => Some(at_memory),
+            (Mnemonic::Mov, OpKind::Memory) | (Mnemonic::Lea, _) if wide => Some(at_memory),
             (Mnemonic::Mov, OpKind::Register) if wide && from.is_gpr64() => Some(read(from)),
             (Mnemonic::Mov, OpKind::Immediate32to64)
                 if wide && self.image.tls_is_fixed && instruction.code() == Opcode::Mov_rm64_imm32 =>
@@ -508,7 +507,9 @@ impl Flow<'_, '_> {
 
     fn sum(&mut self, step: usize, a: Value, b: Value) -> Value {
         match (a, b) {
-            (Value::Plain, Value::Plain) => Value::Plain,
+            (Value::Plain, Value::Plain)
+            | (Value::Offset, Value::Pointer(_))
+            | (Value::Pointer(_), Value::Offset) => Value::Plain,
             // The offset that a descriptor gives, and the thread pointer.
             (Value::Start(slot, indexed), Value::Pointer(false))
             | (Value::Pointer(false), Value::Start(slot, indexed)) => Value::Start(slot, indexed),
@@ -523,7 +524,6 @@ impl Flow<'_, '_> {
                 Value::Number(number)
             }
             (Value::Offset, Value::Plain) | (Value::Plain, Value::Offset) => Value::Offset,
-            (Value::Offset, Value::Pointer(_)) | (Value::Pointer(_), Value::Offset) => Value::Plain,
             (Value::Maybe, _) | (_, Value::Maybe) => Value::Maybe,
             _ => {
                 self.doubt(step);
