@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tardigrade_tests::{Case, Configuration, Ending};
+use tardigrade_tests::{Case, Configuration, Ending, RustCase, RustConfiguration};
 
 /// What came out in one configuration.
 #[derive(Debug, Default)]
@@ -58,32 +58,51 @@ fn main() -> ExitCode {
     println!("| configuration | patched and right | unchanged | refused | busy | wrong |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let mut wrong = 0;
-    for configuration in &configurations {
-        let row = row(&cases, configuration);
-        row.print(&configuration.to_string());
+    let mut print = |name: String, row: Row| {
+        row.print(&name);
         wrong += row.wrong.len();
+    };
+    for configuration in &configurations {
+        let fitting: Vec<&Case> = cases.iter().filter(|case| case.fits(configuration)).collect();
+        let names = fitting.iter().map(|case| case.name.as_str()).collect();
+        let run = |index: usize| fitting[index].run(configuration, false);
+        print(configuration.to_string(), row(names, configuration, &run));
+    }
+    let cases = RustCase::all();
+    for configuration in RustConfiguration::matrix() {
+        if configuration.to_string().contains(&part) {
+            let names = cases.iter().map(|case| case.name.as_str()).collect();
+            let run = |index: usize| cases[index].run(&configuration, false);
+            print(configuration.to_string(), row(names, &configuration, &run));
+        }
     }
     ExitCode::from(u8::from(wrong > 0))
 }
 
 /// Runs all cases in one configuration, as many at a time as there are processors.
-fn row(cases: &[Case], configuration: &Configuration) -> Row {
-    let fitting: Vec<&Case> = cases.iter().filter(|case| case.fits(configuration)).collect();
+fn row(
+    names: Vec<&str>,
+    configuration: &dyn std::fmt::Display,
+    run: &(dyn Fn(usize) -> Ending + Sync),
+) -> Row {
     let (next, row) = (AtomicUsize::new(0), Mutex::new(Row::default()));
+    let configuration = configuration.to_string();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while let Some(case) = fitting.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let ending = catch_unwind(AssertUnwindSafe(|| case.run(configuration, false)));
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(name) = names.get(index) else { break };
+                    let ending = catch_unwind(AssertUnwindSafe(|| run(index)));
                     // The panic has been printed by then.
                     let ending = ending.map_err(|_| {
-                        eprintln!("wrong: {} in {configuration}", case.name);
-                        case.name.clone()
+                        eprintln!("wrong: {name} in {configuration}");
+                        (*name).to_owned()
                     });
                     if let Ok(Ending::Busy(reason)) = &ending {
-                        eprintln!("busy: {} in {configuration}: {reason}", case.name);
+                        eprintln!("busy: {name} in {configuration}: {reason}");
                     }
-                    row.lock().expect("no thread panics with the lock").add(&case.name, ending);
+                    row.lock().expect("no thread panics with the lock").add(name, ending);
                 }
             });
         }
