@@ -14,7 +14,7 @@ use crate::image::{Extent, FunctionId};
 const MAX_FOLLOWED: u64 = 4096;
 
 /// Zeros between a constant and the next one, which is aligned, in bytes; at most one less than this.
-const MAX_PADDING: u64 = 64;
+const MAX_PADDING: usize = 64;
 
 impl Sameness<'_, '_, '_> {
     /// Compares what begins at two addresses: what is not the same, if anything.
@@ -89,14 +89,6 @@ fn text_lengths(told: u64) -> impl Iterator<Item = u64> {
     [told, if told % 2 == 1 { told / 2 } else { 0 }].into_iter().filter(|len| *len > 0)
 }
 
-/// The lengths in bytes that `told`, a number beside the address `start`, may mean: that of a text, or a number of
-/// elements of 2, 4, 8 or 16 bytes.
-fn lengths_of(told: u64, start: u64) -> impl Iterator<Item = u64> {
-    let elements =
-        [2, 4, 8, 16].into_iter().filter(move |size| told > 1 && start.is_multiple_of(8.min(*size)));
-    text_lengths(told).chain(elements.map(move |size| told * size))
-}
-
 impl Program<'_> {
     /// The end of the piece of constant data that holds `address`.
     pub(super) fn piece_end(&self, address: u64) -> Option<u64> {
@@ -122,14 +114,42 @@ impl Program<'_> {
         if matches!(self.constant(start), Some((Extent::Text(text), _)) if text == len) {
             return true;
         }
-        let ends_with_zeros = |told: u64| {
-            let rest = self.image.bytes(start + told..end);
-            rest.is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+        self.lengths(start).any(|told| self.tells_end(start, told, len)) || self.is_vtable(start, len)
+    }
+
+    /// True if `told`, a number beside the address `start`, shows that the constant there ends `len` bytes behind it or
+    /// with zeros before that: as the length of a text, or as a number of elements of 1, 2, 4, 8 or 16 bytes. Where it
+    /// fits several sizes, the largest counts: the others may lead to a place inside.
+    fn tells_end(&self, start: u64, told: u64, len: u64) -> bool {
+        let is_text = |len: &u64| self.text(start, *len).is_some();
+        let mut texts = text_lengths(told).filter(is_text).peekable();
+        if texts.peek().is_some() {
+            return texts.any(|text| self.is_end(start, text, len));
+        }
+        let fits = |size: &u64| {
+            let aligned = start.is_multiple_of(8.min(*size)) && (told > 1 || *size == 1);
+            told.checked_mul(*size).is_some_and(|all| aligned && self.end_of_piece(start + all).is_some())
         };
-        self.lengths(start)
-            .flat_map(|told| lengths_of(told, start))
-            .any(|told| told == len || (told < len && len - told < MAX_PADDING && ends_with_zeros(told)))
-            || self.is_vtable(start, len)
+        let size = [16, 8, 4, 2, 1].into_iter().find(fits);
+        size.is_some_and(|size| self.is_end(start, told * size, len))
+    }
+
+    /// True if `len` bytes behind `start` are `told` bytes and zeros up to where something else may begin.
+    fn is_end(&self, start: u64, told: u64, len: u64) -> bool {
+        told <= len && self.end_of_piece(start + told).is_some_and(|end| start + len <= end)
+    }
+
+    /// The end of the piece that ends at `end`, or with few zeros behind it.
+    fn end_of_piece(&self, end: u64) -> Option<u64> {
+        let whole = self.piece_end(end.checked_sub(1)?)?;
+        let zeros = self.image.bytes(end..whole)?;
+        (zeros.len() < MAX_PADDING && zeros.iter().all(|byte| *byte == 0)).then_some(whole)
+    }
+
+    /// The `len` bytes at `start` if they are a text.
+    fn text(&self, start: u64, len: u64) -> Option<&str> {
+        let bytes = self.image.bytes(start..start.checked_add(len)?)?;
+        std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
     }
 
     /// The length of the formatting template at `start`, if all of it reads as one.
@@ -152,10 +172,7 @@ impl Program<'_> {
             }
             end == start + len || self.ends(start, end - start)
         };
-        let is_text = |len: &u64| {
-            let text = self.image.bytes(start..start + len);
-            text.is_some_and(|text| std::str::from_utf8(text).is_ok_and(|text| !text.contains('\0')))
-        };
+        let is_text = |len: &u64| self.text(start, *len).is_some();
         self.template_at(start).is_some_and(is_whole)
             || self.lengths(start).flat_map(text_lengths).filter(is_text).any(|len| len > 1 && is_whole(len))
     }
