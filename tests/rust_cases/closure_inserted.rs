@@ -1,6 +1,5 @@
 // changed: closure_inserted::step
 // new: closure_inserted::step::{{closure}}
-// new: core::ops::function::FnOnce::call_once{{vtable.shim}}
 //! A new closure takes the number of the one behind it.
 
 #[path = "case.rs"]

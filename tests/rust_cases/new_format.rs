@@ -8,9 +8,9 @@ use std::hint::black_box;
 
 #[inline(never)]
 fn step(n: usize) {
-    let (a, b) = black_box((n, n as f64 / 4.0));
+    let (a, b) = black_box((n, n * 1000));
     #[cfg(new)]
-    print!("a is {a:>4}, b is {b:.3}, both {:?}", (a, "text"));
+    print!("a is {a:>4}, b is {b:#010x}, both {:?}", (a, "text"));
     #[cfg(not(new))]
     print!("a is {a}");
 }
