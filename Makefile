@@ -32,9 +32,10 @@ test: unit e2e ## All fast tests
 
 unit: build ## Unit and golden tests
 	$(CARGO) test $(CARGO_FLAGS) -q -p patchfile -p patchgen --lib --bins
-	INSTA_UPDATE=no $(CARGO) test $(CARGO_FLAGS) -q -p patchgen --tests
+	INSTA_UPDATE=no $(CARGO) test $(CARGO_FLAGS) -q -p patchgen --test dwarf --test type_layouts
 
 e2e: build samples ## Tests on live processes and guests
+	$(CARGO) test $(CARGO_FLAGS) -q -p patchgen --test rust_layouts
 	TARDIGRADE_BIN=$(abspath $(BIN)) MINIVMM=$(SAMPLE) MINIVMM_RS=$(SAMPLE_RS) INSTA_UPDATE=no \
 		$(CARGO) test $(CARGO_FLAGS) -q -p loader -p tardigrade-tests
 
