@@ -224,7 +224,11 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
                 .data_on(old..old.saturating_add(size), new..new.saturating_add(size), trail)
                 .map_err(|_| "a constant changed".to_owned());
         }
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(old, new)) {
+        // Tables of tables without names are Rust's.
+        let is_rust = self.pair.new.image.is_rust;
+        if is_rust
+            && let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(old, new))
+        {
             return known.clone();
         }
         if let Some(trail) = trail {
@@ -233,6 +237,9 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         }
         let trail = Trail(RefCell::new(HashSet::from([(old, new)])));
         let result = self.unnamed(old, new, &trail);
+        if !is_rust {
+            return result;
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(()) => known.extend(trail.0.into_inner().into_iter().map(|places| (places, Ok(())))),

@@ -22,8 +22,7 @@ impl DebugInfo<'_> {
 
     fn unit_label(&self, unit: UnitId) -> Result<String, DwarfError> {
         let unit = self.full_unit(unit)?;
-        let root = self.root(unit)?.attributes()?;
-        let producer = root.text(gimli::DW_AT_producer)?.unwrap_or_default();
+        let (_, producer) = self.unit(unit)?.tag_and_producer(self)?;
         let name = self.unit_name(unit)?;
         // gcc tells its flags; what it compiles at the link has no file.
         let linked = producer.contains(" -flto") || producer.contains(" -fltrans") || name.starts_with('<');
@@ -39,7 +38,7 @@ impl DebugInfo<'_> {
                 for id in self.unit_ids()? {
                     let unit = self.unit(id)?;
                     // Partial units are parts of others.
-                    if self.root(id)?.tag() == gimli::DW_TAG_partial_unit {
+                    if unit.tag_and_producer(self)?.0 == gimli::DW_TAG_partial_unit {
                         continue;
                     }
                     let label = self.unit_label(id)?;

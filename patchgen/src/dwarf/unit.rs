@@ -188,6 +188,30 @@ impl<'s> Unit<'s> {
         Ok(Some(relative_to(&self.build_directory, &path).to_owned()))
     }
 
+    /// What kind of unit it is, and what made it, from its first entry alone.
+    pub(super) fn tag_and_producer(
+        &self,
+        debug: &DebugInfo<'s>,
+    ) -> Result<(gimli::DwTag, String), DwarfError> {
+        if let Some(path) = debug.missing_part(self.gimli.header.offset().0).filter(|_| self.file == 0) {
+            return Err(DwarfError::SplitDwarf { path: path.to_owned() });
+        }
+        let error = |cause| debug.error("debug_info", cause);
+        let mut entries = self.gimli.header.entries_raw(&self.gimli.abbreviations, None).map_err(error)?;
+        let Some(abbreviation) = entries.read_abbreviation().map_err(error)? else {
+            return Ok((gimli::DW_TAG_null, String::new()));
+        };
+        let mut producer = String::new();
+        for attribute in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*attribute).map_err(error)?;
+            if attribute.name() == gimli::DW_AT_producer {
+                let text = self.dwarf(debug).attr_string(&self.gimli, attribute.value()).map_err(error)?;
+                producer = String::from_utf8_lossy(text.slice()).into_owned();
+            }
+        }
+        Ok((abbreviation.tag(), producer))
+    }
+
     fn parse_tree(&self, debug: &DebugInfo<'s>) -> Result<Vec<Die>, DwarfError> {
         if let Some(path) = debug.missing_part(self.gimli.header.offset().0).filter(|_| self.file == 0) {
             return Err(DwarfError::SplitDwarf { path: path.to_owned() });
