@@ -174,15 +174,15 @@ impl TypeCheck {
 
 /// What is around the changed functions, which are given with their counterparts, and the new ones. `removed` are those
 /// of the old build that have no counterpart.
-pub fn surroundings(
+pub(crate) fn surroundings(
     old: &Program<'_>,
+    callers: &Callers,
     changed: impl Iterator<Item = FunctionId>,
     removed: impl Iterator<Item = FunctionId>,
     new: &Program<'_>,
     functions: impl Iterator<Item = FunctionId>,
     old_debug: Option<&DebugInfo<'_>>,
 ) -> Surroundings {
-    let callers = Callers::of(old);
     let changed: BTreeSet<FunctionId> = changed.collect();
     // A removed function may run on if anything else refers to it.
     let mut replaced: BTreeSet<FunctionId> = changed.iter().copied().chain(removed).collect();

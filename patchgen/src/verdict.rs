@@ -1,6 +1,7 @@
 //! From two files to a verdict and a patch.
 
 use crate::binding;
+use crate::callers::Callers;
 use crate::code::Program;
 use crate::constants;
 use crate::diff::{
@@ -21,6 +22,7 @@ use crate::types::{self, TypeCheck};
 use crate::warnings;
 use patchfile::PatchId;
 use rayon::prelude::*;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -143,6 +145,8 @@ struct Comparison<'c, 'p, 'a> {
     functions: Vec<Option<FunctionChange>>,
     changed_constants: BTreeSet<ObjectId>,
     refusals: Vec<Refusal>,
+    /// Of the target, once anybody asks.
+    callers: OnceCell<Callers>,
 }
 
 impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
@@ -164,8 +168,14 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         }
         let changed_constants =
             data.iter().filter(|change| change.constant).map(|change| change.new).collect();
-        let mut comparison =
-            Comparison { pair, matching, functions, changed_constants, refusals: Vec::new() };
+        let mut comparison = Comparison {
+            pair,
+            matching,
+            functions,
+            changed_constants,
+            refusals: Vec::new(),
+            callers: OnceCell::new(),
+        };
         comparison.spread_constants(&data);
         comparison.refuse_data(&data);
         comparison.refuse_reshaped();
@@ -173,6 +183,10 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         comparison.refuse_thread_locals();
         comparison.refuse_sets();
         comparison
+    }
+
+    fn callers(&self) -> &Callers {
+        self.callers.get_or_init(|| Callers::of(self.pair.old))
     }
 
     /// A function that uses a changed constant is a changed function.
@@ -372,7 +386,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         };
         let removed = old_image.function_ids().filter(|id| self.matching.new_function(*id).is_none());
         let changed = changes.iter().map(|change| change.old);
-        let surroundings = types::surroundings(self.pair.old, changed, removed, self.pair.new, news, old);
+        let surroundings =
+            types::surroundings(self.pair.old, self.callers(), changed, removed, self.pair.new, news, old);
         types::check([old_image, new_image], old, &old_functions, new, &new_functions, &surroundings, &zeroed)
     }
 
@@ -421,7 +436,13 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         noted.extend(warnings::bound_otherwise(self.pair, exports));
         if outcome == Outcome::Patchable {
             let is_assembly = |function: &Function| sources.is_assembly(function);
-            noted.extend(warnings::about(self.pair, self.matching, &self.changes(), &is_assembly));
+            noted.extend(warnings::about(
+                self.pair,
+                self.callers(),
+                self.matching,
+                &self.changes(),
+                &is_assembly,
+            ));
             noted.extend(warnings::of_imports(&emission.imports));
         }
         let build = |path: &Path, image: &crate::image::Image<'_>| Build {

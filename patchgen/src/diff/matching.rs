@@ -8,7 +8,9 @@ use super::constant_pairs::ConstantPairs;
 use super::same::data_pointers;
 use super::{Pair, Sameness, ThreadLocals};
 use crate::code::{Code, Program, Use};
-use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, family, is_numbered, is_rust};
+use crate::image::{
+    Access, FunctionId, Image, ObjectId, Pointer, Referent, family, is_codegen_unit, is_numbered, is_rust,
+};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -565,7 +567,7 @@ pub(crate) fn is_constant(image: &Image<'_>, id: ObjectId) -> bool {
 /// The file by which local namesakes are told apart. Names of Rust are paths, and what stands for the file in symbol
 /// tables, a codegen unit, is another one in another build.
 pub(super) fn file_of<'s>(name: &str, source: Option<&'s Arc<str>>) -> Option<&'s Arc<str>> {
-    source.filter(|source| !is_rust(name) && !source.contains("-cgu."))
+    source.filter(|source| !is_rust(name) && !is_codegen_unit(source))
 }
 
 fn groups(olds: &[Key], news: &[Key]) -> BTreeMap<Key, (Vec<u32>, Vec<u32>)> {

@@ -91,7 +91,7 @@ fn text_lengths(told: u64) -> impl Iterator<Item = u64> {
 
 impl Program<'_> {
     /// The end of the piece of constant data that holds `address`.
-    pub(super) fn piece_end(&self, address: u64) -> Option<u64> {
+    pub(crate) fn piece_end(&self, address: u64) -> Option<u64> {
         let section = self.image.section_at(address)?;
         let end = section.range.start + section.data.len() as u64;
         let end = self.next_boundary(address).map_or(end, |next| next.min(end));

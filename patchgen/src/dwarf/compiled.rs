@@ -3,6 +3,7 @@
 use super::DwarfError;
 use super::debug_info::DebugInfo;
 use super::unit::UnitId;
+use crate::image::is_codegen_unit;
 use std::collections::HashMap;
 
 /// Stands for everything that link-time optimisation compiled together.
@@ -58,7 +59,7 @@ impl DebugInfo<'_> {
 pub(crate) fn label(name: &str) -> String {
     // rustc: `src/main.rs/@/CRATE.HASH-cgu.N`, and without debugging information `CRATE.HASH-cgu.N`.
     let last = name.rsplit('/').next().unwrap_or(name);
-    if name.contains("/@/") || last.contains("-cgu.") {
+    if name.contains("/@/") || is_codegen_unit(last) {
         return format!("crate {}", last.split('.').next().unwrap_or(last));
     }
     last.to_owned()

@@ -1,5 +1,6 @@
 //! One compilation unit: its root, and the tree of its entries in a compact form.
 
+use crate::image::is_codegen_unit;
 use std::sync::OnceLock;
 
 use super::debug_info::DebugInfo;
@@ -252,7 +253,7 @@ impl<'s> Unit<'s> {
 fn crate_of(name: &str) -> &str {
     let Some((path, unit)) = name.split_once("/@/") else { return name };
     let end =
-        unit.rsplit_once('.').filter(|_| unit.contains("-cgu.")).and_then(|(unit, _)| unit.rsplit_once('.'));
+        unit.rsplit_once('.').filter(|_| is_codegen_unit(unit)).and_then(|(unit, _)| unit.rsplit_once('.'));
     end.map_or(path, |(krate, _)| &name[..path.len() + "/@/".len() + krate.len()])
 }
 

@@ -85,9 +85,7 @@ impl Builder<'_, '_, '_> {
         let program = self.input.pair.new;
         let at_least = if program.begins(start) { 0 } else { MAX_BEFORE };
         let mut end = start;
-        let limit = program.image.section_at(start).map_or(start, |section| section.range.end);
-        while end < limit {
-            let next = program.next_boundary(end).map_or(limit, |next| next.min(limit));
+        while let Some(next) = program.piece_end(end) {
             end = next;
             if end - start >= at_least && (program.ends(start, end - start) || end - start > MAX_WINDOW) {
                 break;

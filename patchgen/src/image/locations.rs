@@ -34,13 +34,14 @@ impl<'a> Image<'a> {
             return None;
         }
         let first = self.name_at(address)?;
-        let (line, column) = self.line_and_column(address + 16)?;
-        if first.ends_with(b".rs") && line > 0 && column > 0 {
+        if first.ends_with(b".rs")
+            && let Some((line, column @ 1..)) = self.line_and_column(address + 16)
+        {
             return Some(Location { names: vec![first], line, column });
         }
         let names = vec![first, self.name_at(address + 16)?, self.name_at(address + 32)?];
         let (line, column) = self.line_and_column(address + 48)?;
-        (names[2].ends_with(b".rs") && line > 0 && column == 0).then_some(Location { names, line, column })
+        (names[2].ends_with(b".rs") && column == 0).then_some(Location { names, line, column })
     }
 
     /// The text to which a pointer and a length at `address` lead.
@@ -58,12 +59,12 @@ impl<'a> Image<'a> {
         text.iter().all(|byte| *byte >= 0x20).then_some(text)
     }
 
-    /// A line and a column; any two numbers if they are none.
+    /// Two numbers that may be a line and a column.
     fn line_and_column(&self, address: u64) -> Option<(u32, u32)> {
         let bytes = self.bytes(address..address.checked_add(8)?)?;
         let half = |at: usize| bytes[at..at + 4].try_into().ok().map(u32::from_le_bytes);
         let (line, column) = (half(0)?, half(4)?);
         let believed = (1..=MAX_LINE).contains(&line) && column <= MAX_COLUMN;
-        Some(if believed { (line, column) } else { (0, u32::MAX) })
+        believed.then_some((line, column))
     }
 }

@@ -25,7 +25,7 @@ pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
 pub use thread_locals::{ThreadLocals, TlsObject};
 
-pub(crate) use rust_names::{is_numbered, is_rust};
+pub(crate) use rust_names::{is_codegen_unit, is_numbered, is_rust};
 pub(crate) use symbols::padding_len;
 
 use patchfile::BuildId;

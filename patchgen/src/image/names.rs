@@ -53,15 +53,16 @@ fn variants(name: &str) -> String {
 
 /// `{lambda(int)#2}` is `{lambda(int)#}`, and clang's `$_2` is `$_`.
 fn without_ordinals(text: &str) -> String {
-    let mut out = text.to_owned();
-    for mark in ["#", "$_"] {
-        let mut pieces = out.split(mark);
-        let mut without = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            without.push_str(mark);
-            without.push_str(piece.trim_start_matches(|digit: char| digit.is_ascii_digit()));
-        }
-        out = without;
+    without_numbers(&without_numbers(text, "#"), "$_")
+}
+
+/// `text` without the numbers right behind each `mark`.
+pub(super) fn without_numbers(text: &str, mark: &str) -> String {
+    let mut pieces = text.split(mark);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        out.push_str(mark);
+        out.push_str(piece.trim_start_matches(|digit: char| digit.is_ascii_digit()));
     }
     out
 }

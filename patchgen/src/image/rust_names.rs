@@ -44,7 +44,8 @@ pub(crate) fn family(name: &str) -> Option<String> {
     let demangled = rustc_demangle::try_demangle(base).ok()?;
     let mut text = String::new();
     write!(text, "{demangled:#}").ok()?;
-    let mut family = without_ordinals(&text);
+    // `{closure#2}` is `{closure#}`.
+    let mut family = super::names::without_numbers(&text, "#");
     // `f.cold` is no `f`, but `f.llvm.123` is.
     let rest = &name[base.len()..];
     let kept = rest.split_once(PROMOTED).map_or(rest, |(before, _)| before);
@@ -52,22 +53,16 @@ pub(crate) fn family(name: &str) -> Option<String> {
     Some(family)
 }
 
+/// True if what stands for the source file of a function is a piece of a crate, with a hash and a number (rustc's codegen
+/// units).
+pub(crate) fn is_codegen_unit(source: &str) -> bool {
+    source.contains("-cgu.")
+}
+
 /// True if the numbers in a name of rustc depend on what else stands in the source: those of closures, and of other
 /// items without names. Equal names of two builds need not be the same item.
 pub(crate) fn is_numbered(name: &str) -> bool {
-    let text = rustc_demangle::demangle(name).to_string();
-    text.contains("{{closure}}") || text.contains('{')
-}
-
-/// `{closure#2}` is `{closure#}`.
-fn without_ordinals(text: &str) -> String {
-    let mut pieces = text.split('#');
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        out.push('#');
-        out.push_str(piece.trim_start_matches(|digit: char| digit.is_ascii_digit()));
-    }
-    out
+    rustc_demangle::demangle(name).to_string().contains('{')
 }
 
 #[cfg(test)]

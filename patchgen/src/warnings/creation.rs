@@ -22,12 +22,11 @@ const STARTING: [&str; 10] = [
 /// Warns if all changes are reached only when something is created: they protect nothing that exists already.
 ///
 /// Goes by the names of functions and of their callers, so it may be wrong in both directions.
-pub(super) fn only_at_start(program: &Program<'_>, changes: &[Change]) -> Option<String> {
+pub(super) fn only_at_start(program: &Program<'_>, callers: &Callers, changes: &[Change]) -> Option<String> {
     if changes.is_empty() {
         return None;
     }
-    let callers = Callers::of(program);
-    let at_start = |id: FunctionId| runs_at_start(&callers, program, id, 8);
+    let at_start = |id: FunctionId| runs_at_start(callers, program, id, 8);
     if !changes.iter().all(|change| at_start(change.old)) {
         return None;
     }

@@ -7,6 +7,7 @@ mod libraries;
 mod staying;
 mod variables;
 
+use crate::callers::Callers;
 use crate::diff::{Matching, Pair};
 use crate::emit::Change;
 use crate::image::{Function, FunctionId, Image, Pointer, Referent, Slot};
@@ -16,13 +17,14 @@ pub use variables::dropped;
 /// All warnings about the changes that a patch makes.
 ///
 /// `is_assembly` tells which functions of the target no compiler made.
-pub fn about(
+pub(crate) fn about(
     pair: &Pair<'_, '_>,
+    callers: &Callers,
     matching: &Matching,
     changes: &[Change],
     is_assembly: &(dyn Fn(&Function) -> bool + Sync),
 ) -> Vec<String> {
-    let mut warnings: Vec<String> = creation::only_at_start(pair.old, changes).into_iter().collect();
+    let mut warnings: Vec<String> = creation::only_at_start(pair.old, callers, changes).into_iter().collect();
     warnings.extend(staying::stay_on_stacks(pair.old, changes));
     warnings.extend(coroutines::may_be_suspended(pair.old, changes));
     warnings.extend(variables::given_up(pair, matching, changes));
