@@ -24,6 +24,27 @@ const STRIDE: usize = 2;
 /// What happens to the target, and whether it is patched afterwards.
 const PHASES: [(&str, bool); 4] = [("", false), ("apply", true), ("revert", false), ("apply", true)];
 
+/// One test for each case that is named, which calls `run` with its name, and one that there is none beside them.
+#[macro_export]
+macro_rules! cases {
+    ($cases:ty, $run:path: $($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $run(stringify!($name));
+            }
+        )*
+
+        #[test]
+        fn every_case_is_run() {
+            let found: Vec<String> = <$cases>::all().into_iter().map(|case| case.name).collect();
+            let mut listed = vec![$(stringify!($name)),*];
+            listed.sort_unstable();
+            assert_eq!(found, listed);
+        }
+    };
+}
+
 /// A case with its sources.
 #[derive(Clone, Debug)]
 pub struct Case {

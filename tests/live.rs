@@ -4,6 +4,7 @@ use crate::pair::{Built, Pair};
 use crate::snapshot::{Snapshot, thread_states};
 use crate::tool::{Ran, binary, patchgen, run};
 use patchfile::Patch;
+use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -64,6 +65,17 @@ pub fn tardigrade_command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
 #[track_caller]
 pub fn operate(operation: &str, patch: impl AsRef<OsStr>, pid: u32, more: &[&str]) -> Ran {
     run_to_end(&mut operation_command(operation, patch, pid, more))
+}
+
+/// Applies or reverts, and asserts that it was done. Returns the report of it.
+#[track_caller]
+pub fn done(operation: &str, patch: impl AsRef<OsStr>, pid: u32) -> Value {
+    let ran = operate(operation, patch, pid, &["--json"]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let result = ran.json()["results"][0].clone();
+    let expected = if operation == "apply" { "applied" } else { "reverted" };
+    assert_eq!(result["outcome"], expected, "{result}");
+    result
 }
 
 /// The command of [`operate`].

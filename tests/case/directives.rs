@@ -1,5 +1,6 @@
 //! What a case says about itself, in comments of its source.
 
+use super::Ending;
 use std::path::Path;
 
 /// What must come out, and how the case is built. Each field is a line `// field: words` in the source.
@@ -31,6 +32,17 @@ pub struct Directives {
 }
 
 impl Directives {
+    /// How the case must end in the usual configuration.
+    pub fn wanted(&self) -> Ending {
+        if !self.refused.is_empty() {
+            Ending::Refused(self.refused.iter().map(|(kind, _)| kind.clone()).collect())
+        } else if self.changed.is_empty() {
+            Ending::Unchanged
+        } else {
+            Ending::Right
+        }
+    }
+
     /// Reads the directives of a source file. A line that looks like one and is none is an error.
     #[track_caller]
     pub fn read(path: &Path) -> Self {

@@ -102,15 +102,11 @@ impl RustConfiguration {
             format!("-Clto={lto}"),
             format!("-Ccodegen-units={}", self.units),
             format!("-Cpanic={}", if self.unwind { "unwind" } else { "abort" }),
-            format!("-Csymbol-mangling-version={}", if self.v0 { "v0" } else { "legacy" }),
             "-Cdebuginfo=2".to_owned(),
             "-Clink-arg=-Wl,--build-id=sha1".to_owned(),
         ];
         if self.v0 {
-            flags.retain(|flag| !flag.ends_with("legacy"));
-        } else {
-            // rustc's own default; naming it needs a nightly compiler.
-            flags.retain(|flag| !flag.starts_with("-Csymbol-mangling"));
+            flags.push("-Csymbol-mangling-version=v0".to_owned());
         }
         if self.relocations {
             flags.push("-Clink-arg=-Wl,--emit-relocs".to_owned());

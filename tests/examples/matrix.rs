@@ -64,27 +64,23 @@ fn main() -> ExitCode {
     };
     for configuration in &configurations {
         let fitting: Vec<&Case> = cases.iter().filter(|case| case.fits(configuration)).collect();
-        let names = fitting.iter().map(|case| case.name.as_str()).collect();
+        let names: Vec<&str> = fitting.iter().map(|case| case.name.as_str()).collect();
         let run = |index: usize| fitting[index].run(configuration, false);
-        print(configuration.to_string(), row(names, configuration, &run));
+        print(configuration.to_string(), row(&names, configuration, &run));
     }
     let cases = RustCase::all();
     for configuration in RustConfiguration::matrix() {
         if configuration.to_string().contains(&part) {
-            let names = cases.iter().map(|case| case.name.as_str()).collect();
+            let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
             let run = |index: usize| cases[index].run(&configuration, false);
-            print(configuration.to_string(), row(names, &configuration, &run));
+            print(configuration.to_string(), row(&names, &configuration, &run));
         }
     }
     ExitCode::from(u8::from(wrong > 0))
 }
 
 /// Runs all cases in one configuration, as many at a time as there are processors.
-fn row(
-    names: Vec<&str>,
-    configuration: &dyn std::fmt::Display,
-    run: &(dyn Fn(usize) -> Ending + Sync),
-) -> Row {
+fn row(names: &[&str], configuration: &dyn std::fmt::Display, run: &(dyn Fn(usize) -> Ending + Sync)) -> Row {
     let (next, row) = (AtomicUsize::new(0), Mutex::new(Row::default()));
     let configuration = configuration.to_string();
     std::thread::scope(|scope| {

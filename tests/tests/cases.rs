@@ -1,44 +1,16 @@
 //! The behaviour cases of `cases/`, each in gcc's usual configuration. `make matrix` runs them in all others.
 
-use tardigrade_tests::{Case, Configuration, Ending};
+use tardigrade_tests::{Case, Configuration, cases};
 
 /// Runs one case: the verdict must be what its directives say, and each step must do what it must.
 #[track_caller]
 fn run(name: &str) {
     let case = Case::named(name);
-    let ending = case.run(&Configuration::USUAL, true);
-    let directives = &case.directives;
-    let wanted = if !directives.refused.is_empty() {
-        Ending::Refused(directives.refused.iter().map(|(kind, _)| kind.clone()).collect())
-    } else if directives.changed.is_empty() {
-        Ending::Unchanged
-    } else {
-        Ending::Right
-    };
-    assert_eq!(ending, wanted);
-}
-
-/// One test for each case, and one that there is none beside them.
-macro_rules! cases {
-    ($($name:ident)*) => {
-        $(
-            #[test]
-            fn $name() {
-                run(stringify!($name));
-            }
-        )*
-
-        #[test]
-        fn every_case_is_run() {
-            let found: Vec<String> = Case::all().into_iter().map(|case| case.name).collect();
-            let mut listed = vec![$(stringify!($name)),*];
-            listed.sort_unstable();
-            assert_eq!(found, listed);
-        }
-    };
+    assert_eq!(case.run(&Configuration::USUAL, true), case.directives.wanted());
 }
 
 cases! {
+    Case, run:
     address_of_import
     alias
     alloca

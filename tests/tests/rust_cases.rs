@@ -1,45 +1,17 @@
 //! The behaviour cases of `rust_cases/`, each as cargo's release profile builds it. `make matrix` runs them in other
 //! configurations.
 
-use tardigrade_tests::{Ending, RustCase, RustConfiguration};
+use tardigrade_tests::{RustCase, RustConfiguration, cases};
 
 /// Runs one case: the verdict must be what its directives say, and each step must do what it must.
 #[track_caller]
 fn run(name: &str) {
     let case = RustCase::named(name);
-    let ending = case.run(&RustConfiguration::USUAL, true);
-    let directives = &case.directives;
-    let wanted = if !directives.refused.is_empty() {
-        Ending::Refused(directives.refused.iter().map(|(kind, _)| kind.clone()).collect())
-    } else if directives.changed.is_empty() {
-        Ending::Unchanged
-    } else {
-        Ending::Right
-    };
-    assert_eq!(ending, wanted);
-}
-
-/// One test for each case, and one that there is none beside them.
-macro_rules! cases {
-    ($($name:ident)*) => {
-        $(
-            #[test]
-            fn $name() {
-                run(stringify!($name));
-            }
-        )*
-
-        #[test]
-        fn every_case_is_run() {
-            let found: Vec<String> = RustCase::all().into_iter().map(|case| case.name).collect();
-            let mut listed = vec![$(stringify!($name)),*];
-            listed.sort_unstable();
-            assert_eq!(found, listed);
-        }
-    };
+    assert_eq!(case.run(&RustConfiguration::USUAL, true), case.directives.wanted());
 }
 
 cases! {
+    RustCase, run:
     bounds_check
     boxed_closures
     catch_unwind

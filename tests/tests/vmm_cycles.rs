@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tardigrade_tests::Pair;
-use tardigrade_tests::live::{Fix, Live, operate};
+use tardigrade_tests::live::{Fix, Live, done};
 use tardigrade_tests::snapshot::{Snapshot, Usage};
 use tardigrade_tests::vmm::{Vmm, all_advanced, assert_guest_unharmed, diff_versions, number};
 
@@ -12,17 +12,6 @@ const CYCLES: usize = 100;
 /// reach their full size at some time, but nothing may be left behind each cycle.
 const GROWTH: u64 = 300;
 const WAITERS: &str = include_str!("targets/waiters.c");
-
-/// Applies or reverts, and asserts that it was done.
-#[track_caller]
-fn done(operation: &str, patch: &std::path::Path, pid: u32) -> Value {
-    let ran = operate(operation, patch, pid, &["--json"]);
-    assert_eq!(ran.status, Some(0), "{ran:?}");
-    let result = ran.json()["results"][0].clone();
-    let expected = if operation == "apply" { "applied" } else { "reverted" };
-    assert_eq!(result["outcome"], expected, "{result}");
-    result
-}
 
 /// Asserts that the only new mapping is one that is executable, not writable, and of no file; returns it.
 #[track_caller]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use tardigrade_tests::live::operate;
+use tardigrade_tests::live::done;
 use tardigrade_tests::snapshot::{Snapshot, Usage};
 use tardigrade_tests::vmm::{Vmm, all_advanced, assert_guest_unharmed, minivmm_rs, number};
 use tardigrade_tests::{Ran, patchgen};
@@ -44,17 +44,6 @@ fn fix(output: &Path) {
         assert_eq!(functions(&verdict, change), Vec::<&str>::new());
     }
     assert_eq!((&verdict["types_checked"], &verdict["coverage"]["undecided"]), (&true.into(), &0.into()));
-}
-
-/// Applies or reverts, and asserts that it was done.
-#[track_caller]
-fn done(operation: &str, patch: &Path, pid: u32) -> Value {
-    let ran = operate(operation, patch, pid, &["--json"]);
-    assert_eq!(ran.status, Some(0), "{ran:?}");
-    let result = ran.json()["results"][0].clone();
-    let expected = if operation == "apply" { "applied" } else { "reverted" };
-    assert_eq!(result["outcome"], expected, "{result}");
-    result
 }
 
 /// Whether a seccomp filter confines each thread, by the thread's name.
