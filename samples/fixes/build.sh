@@ -33,19 +33,6 @@ field() { awk -F '\t' -v package="$package" -v number="$1" '$2 == package { prin
 
 # --- packages ---------------------------------------------------------------------------------
 
-need_packages() {
-    missing=
-    for needed in gcc g++ libc6-dev dpkg-dev make patch $needs; do
-        dpkg-query -W -f '${db:Status-Abbrev}' "$needed" 2>/dev/null | grep -q '^ii' || missing="$missing $needed"
-    done
-    [ -n "$missing" ] || return 0
-    [ "$(id -u)" = 0 ] || die "these Debian packages are missing, install them first:$missing"
-    say "installing$missing"
-    # shellcheck disable=SC2086 # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >>"$log" 2>&1 ||
-        die "apt-get failed, see $log"
-}
-
 get_source() {
     dsc=$cache/dl/${package}_${version#*:}.dsc
     if [ ! -e "$dsc" ]; then
@@ -97,7 +84,8 @@ build_package() {
     stamp=$( (field 1; field 3; field 4; field 5; cat "$here/recipes/$package.sh"; gcc --version) | sum)
     [ "$(cat "$cache/pairs/.$package" 2>/dev/null)" = "$stamp" ] && return
     : >"$log"
-    need_packages
+    # shellcheck disable=SC2086 # a list of packages
+    need_packages "$log" gcc g++ libc6-dev dpkg-dev make patch $needs
     get_source
     eval "$(cd "$tree" && DEB_BUILD_MAINT_OPTIONS=hardening=+all dpkg-buildflags --export=sh)"
     LDFLAGS="$LDFLAGS -Wl,--build-id=sha1"

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Patch running programs with fixes from Debian's history and prove that the new code runs. See test-fixes.sh."""
-import argparse
 import importlib
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -11,7 +9,8 @@ HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parent / "qemu")] # the harness of the QEMU tests: tools, expectations, counters
 
 from harness import expected, report # noqa: E402 (found through the line above)
-from harness.tools import Failure, Tools # noqa: E402
+from harness.campaign import begin # noqa: E402
+from harness.tools import Failure # noqa: E402
 from subjects.base import ProofError # noqa: E402
 from trial import Trial # noqa: E402
 
@@ -89,18 +88,7 @@ def try_fix(tools, fix, wanted, pairs, directory):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fix", action="append", default=[], metavar="NAME",
-                        help="only fixes whose name contains NAME")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for the manual")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep patches and logs in DIR")
-    options = parser.parse_args()
-
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(os.environ.get("TARDIGRADE_CACHE") or Path(base) / "tardigrade") / "fixes"
-    tools = Tools(HERE.parent.parent)
-    if tools.missing():
-        parser.error(f"not found: {', '.join(tools.missing())} (build them, or set PATCHGEN and TARDIGRADE)")
+    parser, options, cache, tools = begin(__doc__, "fixes")
     fixes = {fix["name"]: fix for fix in load_fixes()}
     wanted = expected.load(HERE / "expected.tsv")
     if set(fixes) != set(wanted):

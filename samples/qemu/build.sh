@@ -32,20 +32,6 @@ BUILD_PACKAGES="gcc libc6-dev dpkg-dev make patch pkg-config python3 ninja-build
  libpng-dev libseccomp-dev libzstd-dev libcap-ng-dev libattr1-dev"
 GUEST_PACKAGES="gcc libc6-dev cpio seabios qemu-system-data"
 
-need_packages() {
-    missing=
-    for package; do
-        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' ||
-            missing="$missing $package"
-    done
-    [ -n "$missing" ] || return 0
-    [ "$(id -u)" = 0 ] || die "these Debian packages are missing, install them first:$missing"
-    say "installing$missing"
-    # shellcheck disable=SC2086 # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing \
-        >"$cache/logs/packages.log" 2>&1 || die "apt-get failed, see $cache/logs/packages.log"
-}
-
 # --- QEMU -------------------------------------------------------------------------------------
 
 CONFIGURE="--target-list=x86_64-softmmu --without-default-features --with-default-devices
@@ -133,7 +119,7 @@ build_pairs() {
         return
     fi
     # shellcheck disable=SC2086 # a list of packages
-    need_packages $BUILD_PACKAGES
+    need_packages "$cache/logs/packages.log" $BUILD_PACKAGES
     get_source
     restore_source
     configure_qemu
@@ -182,7 +168,7 @@ build_guests() {
     stamp=$(cat "$0" "$here"/guest/* | sum)
     [ "$(cat "$cache/guest/.stamp" 2>/dev/null)" = "$stamp" ] && return
     # shellcheck disable=SC2086 # a list of packages
-    need_packages $GUEST_PACKAGES
+    need_packages "$cache/logs/packages.log" $GUEST_PACKAGES
     get_kernel
     say "building the guests"
     cp "$cache"/guest/kernel/boot/vmlinuz-* "$cache/guest/vmlinuz"

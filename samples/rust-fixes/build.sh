@@ -26,21 +26,9 @@ unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTC_WRAPPER
 say() { echo "rust-fixes: $*" >&2; }
 die() { say "$*"; exit 1; }
 sum() { sha256sum | cut -c1-32; }
+. "$here/../source-apt.sh"
 # column PROGRAM NUMBER: a cell of programs.tsv; "-" is empty
 column() { awk -F '\t' -v name="$1" -v number="$2" '$1 == name && $number != "-" { print $number }' "$here/programs.tsv"; }
-
-need_packages() {
-    missing=
-    for needed in gcc libc6-dev binutils patch $(column "$program" 5); do
-        dpkg-query -W -f '${db:Status-Abbrev}' "$needed" 2>/dev/null | grep -q '^ii' || missing="$missing $needed"
-    done
-    [ -n "$missing" ] || return 0
-    [ "$(id -u)" = 0 ] || die "these Debian packages are missing, install them first:$missing"
-    say "installing$missing"
-    # shellcheck disable=SC2086 # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >>"$log" 2>&1 ||
-        die "apt-get failed, see $log"
-}
 
 get_source() {
     [ ! -e "$tree/.complete" ] || return 0
@@ -118,7 +106,8 @@ build_all() {
         mark=base
         [ "$name" = base ] || mark=$(sum <"$patch")
         [ -e "$kept/$name/.complete" ] && [ "$(cat "$kept/$name/.patch" 2>/dev/null)" = "$mark" ] && continue
-        need_packages
+        # shellcheck disable=SC2046 # a list of packages
+        need_packages "$log" gcc libc6-dev binutils patch $(column "$program" 5)
         get_source
         [ "$name" = base ] || patch -s -p1 --no-backup-if-mismatch -d "$tree" <"$patch" >>"$log" 2>&1 ||
             die "$patch does not apply, see $log"

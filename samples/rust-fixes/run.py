@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Patch running Rust programs with real fixes and compare the verdicts with the objects. See test-rust-fixes.sh."""
-import argparse
 import importlib
-import os
 import re
 import sys
 import tempfile
@@ -16,7 +14,8 @@ sys.path += [str(HERE), str(HERE.parent / "fixes"), str(HERE.parent / "qemu")]
 import objects # noqa: E402 (found through the line above)
 from harness import expected # noqa: E402
 from harness.expected import EXIT_STATUS # noqa: E402
-from harness.tools import Failure, Tools # noqa: E402
+from harness.campaign import begin # noqa: E402
+from harness.tools import Failure # noqa: E402
 from subjects.base import ProofError # noqa: E402
 from trial import Trial # noqa: E402
 
@@ -137,18 +136,7 @@ def markdown(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fix", action="append", default=[], metavar="NAME",
-                        help="only fixes whose name contains NAME")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for the manual")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep patches and logs in DIR")
-    options = parser.parse_args()
-
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(os.environ.get("TARDIGRADE_CACHE") or Path(base) / "tardigrade") / "rust"
-    tools = Tools(HERE.parent.parent)
-    if tools.missing():
-        parser.error(f"not found: {', '.join(tools.missing())} (build them, or set PATCHGEN and TARDIGRADE)")
+    parser, options, cache, tools = begin(__doc__, "rust")
     fixes = {fix["name"]: fix for fix in table("fixes.tsv", FIXES)}
     wanted = {row["name"]: row for row in table("expected.tsv", EXPECTED)}
     try:
