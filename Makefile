@@ -5,6 +5,8 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/release
 CARGO ?= cargo
 # Everything is built from Cargo.lock; the network is only needed the first time.
 CARGO_FLAGS ?= --locked
+# Incremental state would double what the tests' build takes on the disk.
+export CARGO_INCREMENTAL ?= 0
 SAMPLE := $(abspath $(BUILD))/minivmm
 SAMPLE_RS := $(abspath $(BUILD))/minivmm-rs
 
