@@ -19,6 +19,7 @@ pub use thread_locals::{TlsField, TlsUse, ZeroSlot};
 use crate::image::{Access, Image, Referent};
 use rayon::prelude::*;
 use std::collections::HashSet;
+use std::ffi::CStr;
 
 /// How an instruction uses an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -305,14 +306,14 @@ impl<'a> Program<'a> {
             (limit as usize).min(rest.len())
         };
         let limit_from = |from: u64| until(self.next_start(from));
+        let nul = CStr::from_bytes_until_nul(rest).ok().map(CStr::count_bytes);
         // A string has nobody's operand in its middle.
         let next = self.next_boundary(address).filter(|next| {
-            let text =
-                address..address + rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len()) as u64;
+            let text = address..address + nul.unwrap_or(rest.len()) as u64;
             !(self.is_indexed(address) || (self.is_indexed(*next) && text.contains(next)))
         });
         let limit = next.map_or_else(|| limit_from(address), |next| until(Some(next)));
-        let text = rest.iter().position(|byte| *byte == 0).filter(|nul| {
+        let text = nul.filter(|nul| {
             let alone = rest[*nul..limit.max(*nul + 1)].iter().all(|byte| *byte == 0);
             (*nul > 0 || limit == 1)
                 && rest[..*nul].iter().all(|byte| is_text(*byte))
@@ -338,8 +339,7 @@ impl<'a> Program<'a> {
         {
             end = limit_from(address + end as u64);
         }
-        let terminated = rest.iter().take(MAX_UNTERMINATED).position(|byte| *byte == 0);
-        let end = end.max(terminated.map_or(0, |nul| nul + 1));
+        let end = end.max(nul.filter(|nul| *nul < MAX_UNTERMINATED).map_or(0, |nul| nul + 1));
         Some((Extent::AtMost(end as u64), &rest[..end]))
     }
 }

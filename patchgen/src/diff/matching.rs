@@ -90,16 +90,15 @@ impl Matching {
         let (old, new) = (&pair.old.image, &pair.new.image);
         let mut functions = Interner::default();
         let mut function_keys = |image: &Image<'_>| -> Vec<Key> {
-            image
-                .functions
-                .iter()
-                .map(|f| functions.key(file_of(&f.name, f.source.as_ref()), family(&f.name)))
-                .collect()
+            let families: Vec<String> = image.functions.par_iter().map(|f| family(&f.name)).collect();
+            let named = image.functions.iter().zip(families);
+            named.map(|(f, family)| functions.key(file_of(&f.name, f.source.as_ref()), family)).collect()
         };
         let (old_function_keys, new_function_keys) = (function_keys(old), function_keys(new));
         let mut objects = Interner::default();
-        let families =
-            |image: &Image<'_>| -> Vec<String> { image.objects.iter().map(|o| family(&o.name)).collect() };
+        let families = |image: &Image<'_>| -> Vec<String> {
+            image.objects.par_iter().map(|o| family(&o.name)).collect()
+        };
         let (old_families, new_families) = (families(old), families(new));
         let mut object_keys = |image: &Image<'_>, families: &[String]| -> Vec<Key> {
             let named = image.objects.iter().zip(families);
@@ -384,15 +383,23 @@ impl Matching {
             open.iter().map(|(olds, _)| self.old_object_keys[olds[0] as usize]).collect();
         let old_uses = uses_of(pair.old, &self.old_object_keys, &shared);
         let new_uses = uses_of(pair.new, &self.new_object_keys, &shared);
-        // What code settles, data may settle further, and then code again.
+        // What code settles, data may settle further, and then code again. Each pair's data are read once.
+        let mut from_data = Votes::default();
+        let mut unread: Vec<_> =
+            pair.old.image.object_ids().filter_map(|old| Some((old, self.new_object(old)?))).collect();
         loop {
-            let votes = self.code_votes(pair, &old_uses, &new_uses).agreed();
-            let votes = if votes.is_empty() { self.data_votes(pair).agreed() } else { votes };
+            let mut votes = self.code_votes(pair, &old_uses, &new_uses).agreed();
+            if votes.is_empty() {
+                self.data_votes(pair, &std::mem::take(&mut unread), &mut from_data);
+                from_data.keep(|old, new| self.new_object(old).is_none() && self.old_object(new).is_none());
+                votes = from_data.agreed();
+            }
             if votes.is_empty() {
                 break;
             }
             for (old, new) in votes {
                 self.pair_objects(old, new);
+                unread.push((old, new));
             }
         }
         for (olds, news) in open {
@@ -465,23 +472,23 @@ impl Matching {
         votes
     }
 
-    /// Pairs of variables to which matched variables point at the same place.
-    fn data_votes(&self, pair: &Pair<'_, '_>) -> Votes {
-        let mut votes = Votes::default();
-        for old in pair.old.image.object_ids() {
-            let Some(new) = self.new_object(old) else { continue };
-            let (a, b) = (&pair.old.image.object(old).range, &pair.new.image.object(new).range);
+    /// Adds the pairs of variables to which the matched variables `read` point at the same place.
+    fn data_votes(&self, pair: &Pair<'_, '_>, read: &[(ObjectId, ObjectId)], votes: &mut Votes) {
+        let (old_image, new_image) = (&pair.old.image, &pair.new.image);
+        let pointees = |(old, new): &(ObjectId, ObjectId)| {
+            let (a, b) = (&old_image.object(*old).range, &new_image.object(*new).range);
+            let mut found = Vec::new();
             if a.end - a.start != b.end - b.start {
-                continue;
+                return found;
             }
-            let olds = data_pointers(&pair.old.image, a.clone());
-            let news = data_pointers(&pair.new.image, b.clone());
+            let olds = data_pointers(old_image, a.clone());
+            let news = data_pointers(new_image, b.clone());
             for ((a_at, a_to), (b_at, b_to)) in olds.iter().zip(&news) {
                 let (Pointer::Address(a_to), Pointer::Address(b_to)) = (a_to, b_to) else { continue };
                 if a_at - a.start != b_at - b.start {
                     break;
                 }
-                let (a_to, b_to) = (pair.old.image.resolve(*a_to, None), pair.new.image.resolve(*b_to, None));
+                let (a_to, b_to) = (old_image.resolve(*a_to, None), new_image.resolve(*b_to, None));
                 if let (
                     Referent::Object { id: old, offset: a_offset, .. },
                     Referent::Object { id: new, offset: b_offset, .. },
@@ -489,12 +496,16 @@ impl Matching {
                 {
                     let open = self.new_object(old).is_none() && self.old_object(new).is_none();
                     if open && a_offset == b_offset && self.same_key(old, new) {
-                        votes.add(old, new);
+                        found.push((old, new));
                     }
                 }
             }
+            found
+        };
+        let found: Vec<_> = read.par_iter().flat_map_iter(pointees).collect();
+        for (old, new) in found {
+            votes.add(old, new);
         }
-        votes
     }
 
     fn same_key(&self, old: ObjectId, new: ObjectId) -> bool {
@@ -515,8 +526,18 @@ impl Votes {
         self.to_old.entry(new).or_default().insert(old);
     }
 
+    /// Leaves only the pairs that `open` takes.
+    fn keep(&mut self, open: impl Fn(ObjectId, ObjectId) -> bool) {
+        for (from, to) in [(&mut self.to_new, false), (&mut self.to_old, true)] {
+            from.retain(|a, others| {
+                others.retain(|b| if to { open(*b, *a) } else { open(*a, *b) });
+                !others.is_empty()
+            });
+        }
+    }
+
     /// The pairs that no evidence contradicts.
-    fn agreed(self) -> Vec<(ObjectId, ObjectId)> {
+    fn agreed(&self) -> Vec<(ObjectId, ObjectId)> {
         let pairs = self.to_new.iter().filter_map(|(old, news)| Some((*old, *news.first()?, news.len())));
         let sole = pairs.filter(|(_, new, count)| *count == 1 && self.to_old[new].len() == 1);
         sole.map(|(old, new, _)| (old, new)).collect()

@@ -56,7 +56,7 @@ pub(crate) fn family(name: &str) -> Option<String> {
 /// True if what stands for the source file of a function is a piece of a crate, with a hash and a number (rustc's codegen
 /// units).
 pub(crate) fn is_codegen_unit(source: &str) -> bool {
-    source.contains("-cgu.")
+    source.rsplit('.').skip(1).any(|piece| piece.ends_with("-cgu"))
 }
 
 /// True if the numbers in a name of rustc depend on what else stands in the source: those of closures, and of other
