@@ -6,8 +6,8 @@ use loader::apply::{ApplyOptions, apply};
 use loader::error::LoaderError;
 use loader::report::Outcome;
 use patchfile::{Patch, Place, Relocation, RelocationKind, SectionContents, Symbol, SymbolKind};
-use std::time::{Duration, Instant};
-use support::{Image, Link, SLOW, Victim, image, loaded, patch};
+use std::time::Duration;
+use support::{Image, Link, SLOW, Victim, eventually, image, loaded, patch, thread_states};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -66,16 +66,14 @@ fn apply_waits_until_the_thread_has_left() {
     let mut victim = Victim::start(image, &["inside", "blocked", "8"]);
     assert_eq!(victim.ask("s"), "in");
     let pid = victim.pid();
-    let begin = Instant::now();
     let applying = std::thread::spawn(move || {
-        let options = ApplyOptions { timeout: Duration::from_secs(5), dry_run: false };
+        let options = ApplyOptions { timeout: Duration::from_secs(60), dry_run: false };
         apply(pid, &loaded, &options).unwrap()
     });
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(victim.ask("t"), "out");
     let (outcome, effort) = applying.join().unwrap();
     assert_eq!(outcome, Outcome::Applied);
-    assert!(begin.elapsed() < Duration::from_secs(2));
     // The blocked thread was looked at from outside, and nobody stopped for it again and again.
     assert!(effort.pause.attempts <= 4, "{} attempts", effort.pause.attempts);
     victim.unharmed();
@@ -133,7 +131,7 @@ fn another_process_in_the_same_memory() {
     assert!(error.to_string().contains(children.trim()), "{error}");
     let child: i32 = children.trim().parse().unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGKILL).unwrap();
-    std::thread::sleep(Duration::from_millis(50));
+    eventually(|| thread_states(child).iter().all(|state| *state == 'Z'));
     accepts(&mut victim, image);
     victim.quit();
 }

@@ -9,10 +9,10 @@ use patchfile::{
 use serde_json::Value;
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::{
-    ANSWER, Image, Link, SLOW, Victim, checked_patch, expect, image, loaded, patch, scratch, tardigrade,
-    written,
+    ANSWER, Image, Link, SLOW, Victim, checked_patch, eventually, expect, image, loaded, patch, scratch,
+    tardigrade, thread_states, written,
 };
 
 /// Applying is refused with exit status 4 and this message, and neither text nor mappings change.
@@ -122,8 +122,8 @@ fn threads_that_cannot_make_system_calls() {
     for (arguments, reason) in [(["filter"], "has a seccomp filter"), (["asleep"], "sleeps in a system call")]
     {
         let mut victim = Victim::start(image, &arguments);
-        std::thread::sleep(Duration::from_millis(20));
         let pid = victim.pid();
+        eventually(|| thread_states(pid).iter().all(|state| *state == 'S'));
         refused(&mut victim, image, &file, &format!("process {pid}: "));
         let message = format!(
             "No thread of process {pid} can make a system call for the loader: thread {pid} {reason}"
@@ -143,10 +143,7 @@ fn thread_that_does_not_stop() {
         let mut stats = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
         stats.find(|stat| stat.contains(") D ")).and_then(|stat| Some(stat.split(' ').next()?.to_owned()))
     };
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while stuck().is_none() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    eventually(|| stuck().is_some());
     let tid = stuck().expect("a thread that waits for the copy");
     let text = victim.text(image);
     let message = format!("Process {} is busy: thread {tid} cannot be stopped (state D)", victim.pid());
@@ -209,7 +206,7 @@ fn process_that_is_another_one_meanwhile() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_secs(1));
         if ends {
             Command::new("kill").args(["-KILL", &pid]).status().unwrap();
         } else {

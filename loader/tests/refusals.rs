@@ -9,7 +9,9 @@ use loader::report::Outcome;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
-use support::{ANSWER, Image, Link, TWIN, Victim, checked_patch, image, loaded, patch};
+use support::{
+    ANSWER, Image, Link, TWIN, Victim, checked_patch, eventually, image, loaded, patch, thread_states,
+};
 
 /// Applies, expects an error, and makes sure that not a byte of text and not a mapping changed.
 #[track_caller]
@@ -223,7 +225,7 @@ fn pids_that_cannot_be_patched() {
     drop(release);
     sleeper.join().unwrap();
     let mut ended = std::process::Command::new("true").spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(50));
+    eventually(|| thread_states(ended.id() as i32) == ['Z']);
     assert!(matches!(try_apply(ended.id() as i32), LoaderError::ProcessEnded(_)));
     ended.wait().unwrap();
 }
@@ -235,22 +237,18 @@ fn stopped_process_stays_stopped() {
     let pid = Pid::from_raw(victim.pid());
     let loaded = loaded(checked_patch(image));
     kill(pid, Signal::SIGSTOP).unwrap();
-    std::thread::sleep(Duration::from_millis(20));
-    let stopped = |victim: &Victim| {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", victim.pid())).unwrap();
-        tasks
-            .map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap())
-            .all(|stat| stat.rsplit(')').next().unwrap().trim_start().starts_with('T'))
-    };
-    assert!(stopped(&victim));
+    let number = victim.pid();
+    let stopped = || thread_states(number).iter().all(|state| *state == 'T');
+    eventually(stopped);
     assert_eq!(victim.apply(&loaded).unwrap().0, Outcome::Applied);
+    eventually(stopped);
     std::thread::sleep(Duration::from_millis(20));
-    assert!(stopped(&victim), "the stop holds");
+    assert!(stopped(), "the stop holds");
     kill(pid, Signal::SIGCONT).unwrap();
     assert_eq!(victim.answer(), 2);
     kill(pid, Signal::SIGSTOP).unwrap();
     assert_eq!(victim.revert(&loaded).unwrap().0, Outcome::Reverted);
-    assert!(stopped(&victim));
+    eventually(stopped);
     kill(pid, Signal::SIGCONT).unwrap();
     assert_eq!(victim.answer(), 1);
     victim.quit();

@@ -168,7 +168,7 @@ fn loader_told_to_end() {
     let (ran, _) = live.unpatched_by(|pid| {
         let mut command = operation_command("apply", &FOREVER.file, pid, &["--timeout", "60"]);
         let loader = spawn(&mut command);
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_secs(1));
         let kill =
             std::process::Command::new("sh").args(["-c", &format!("kill -TERM {}", loader.id())]).status();
         assert!(kill.is_ok_and(|status| status.success()));

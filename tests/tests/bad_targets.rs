@@ -279,9 +279,10 @@ fn stopped_process() {
     for (operation, answer) in [("apply", 2), ("revert", 1)] {
         live.stop();
         let ran = FIX.operate(operation, pid, &["--timeout", "2"]);
+        let stopped = || thread_states(pid).values().all(|state| *state == 'T');
+        wait_until("all threads are stopped", stopped);
         sleep(Duration::from_millis(20));
-        let states = thread_states(pid);
-        assert!(states.values().all(|state| *state == 'T'), "{states:?}: {ran:?}");
+        assert!(stopped(), "{:?}: {ran:?}", thread_states(pid));
         let expected = if ran.status == Some(0) {
             answer
         } else {

@@ -514,6 +514,23 @@ pub fn expect(arguments: &[&str], code: i32, message: &str) {
     assert!(text.contains(message), "{arguments:?}: {text}");
 }
 
+/// Waits until `condition` holds, as long as a busy machine may need.
+#[track_caller]
+pub fn eventually(condition: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+/// The states of a process's threads, as letters (`man 5 proc_pid_stat`); none if it has gone.
+pub fn thread_states(pid: i32) -> Vec<char> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    stats.filter_map(|stat| stat.rsplit(')').next()?.trim_start().chars().next()).collect()
+}
+
 /// Processes whose memory is hidden even from this user.
 pub fn hidden_processes() -> Vec<i32> {
     let names = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
