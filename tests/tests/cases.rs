@@ -53,6 +53,7 @@ cases! {
     end_before_new_variable
     end_before_switch
     end_counted_down
+    end_of_array_given
     entries_padded
     entries_tight
     entry_loop
@@ -120,6 +121,7 @@ cases! {
     members_swapped
     members_swapped_compressed
     members_swapped_dwarf4
+    nameless_data
     namesakes
     new_function
     new_functions_calling
@@ -181,6 +183,8 @@ cases! {
     static_locals_cpp
     static_locals_renumbered
     static_locals_same_function
+    string_ends
+    string_literals
     struct_layout
     struct_on_stack
     struct_return

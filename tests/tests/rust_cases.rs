@@ -43,6 +43,7 @@ cases! {
     static_initial_value
     statics_kept
     struct_field_added
+    sub_slices
     table_of_strings
     tail_of_table
     thread_local_kept

@@ -85,7 +85,8 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
         distances(image, function, &mut out, starts);
     }
     if image.is_rust {
-        out.lengths = super::lengths::in_code(image, function, &out);
+        let numbers = super::lengths::in_code(image, function, &out);
+        (out.lengths, out.checked) = (numbers.near, numbers.checked);
     }
     out.thread_locals = thread_locals::find(image, function, &out, &relaxed, thread_pointer);
     out

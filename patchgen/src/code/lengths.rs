@@ -2,8 +2,8 @@
 //! code has both near each other, data has them in two words.
 
 use super::{Code, Use, instructions};
-use crate::image::{Access, Function, Image, Pointer};
-use iced_x86::OpKind;
+use crate::image::{Access, Function, Image, Pointer, Referent, Slot};
+use iced_x86::{Mnemonic, OpKind, Register};
 
 /// Instructions between an address and its length.
 const NEAR: usize = 10;
@@ -11,19 +11,51 @@ const NEAR: usize = 10;
 /// Longest constant that is believed to be described so, in bytes.
 const MAX_LENGTH: u64 = 1 << 20;
 
-/// Numbers beside the addresses that a function takes: address and number, among which the lengths are.
-pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Vec<(u64, u64)> {
-    let mut found = Vec::new();
+/// Instructions between a length and the call that panics because an index is not below it.
+const NEAR_PANIC: usize = 6;
+
+/// Numbers beside the addresses that a function takes: address and number.
+#[derive(Default)]
+pub(super) struct Numbers {
+    /// All that are near by, among which the lengths are.
+    pub(super) near: Vec<(u64, u64)>,
+    /// Lengths below which an index in the function has to be.
+    pub(super) checked: Vec<(u64, u64)>,
+}
+
+/// The numbers beside the addresses that a function takes.
+pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Numbers {
+    let (mut found, mut taken_all, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+    let panics = |referent: &Referent| {
+        let function = match referent {
+            Referent::Code { function, .. } => Some(*function),
+            // The standard library is called through slots.
+            Referent::Slot { address } => match image.slot(*address) {
+                Some(Slot::Dynamic(Pointer::Address(to)) | Slot::Constant(to)) => {
+                    image.function_at(to).map(|(function, ..)| function)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        function.is_some_and(|function| image.function(function).name.contains("panic_bounds_check"))
+    };
     let mut numbers: Vec<(usize, u64)> = Vec::new();
     let mut addresses: Vec<(usize, u64)> = Vec::new();
+    let mut lengths: Vec<(usize, u64)> = Vec::new();
     for (part, range) in function.parts.iter().enumerate() {
         let in_part = |reference: &&super::Reference| usize::from(reference.part) == part;
         let mut references = code.references.iter().filter(in_part).peekable();
         numbers.clear();
         addresses.clear();
+        lengths.clear();
         for (index, instruction) in instructions(image, range.clone()).into_iter().enumerate() {
             let end = (instruction.next_ip() - range.start) as u32;
             while let Some(reference) = references.next_if(|reference| reference.end <= end) {
+                if panics(&reference.referent) {
+                    let near = lengths.iter().filter(|(at, _)| at + NEAR_PANIC >= index);
+                    bounds.extend(near.map(|(_, number)| *number));
+                }
                 let is_data = |section: &crate::image::Section<'_>| section.access != Access::Execute;
                 if reference.usage == Use::Address && image.section_at(reference.target).is_some_and(is_data)
                 {
@@ -41,6 +73,12 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Ve
                 };
                 if (1..MAX_LENGTH).contains(&number) {
                     numbers.push((index, number));
+                    // psABI section 3.2.3: the second argument.
+                    if instruction.mnemonic() == Mnemonic::Mov
+                        && instruction.op0_register().full_register() == Register::RSI
+                    {
+                        lengths.push((index, number));
+                    }
                 }
             }
         }
@@ -51,8 +89,12 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Ve
         }
         let taken: Vec<u64> = addresses.iter().map(|(_, address)| *address).collect();
         found.extend(in_tables(image, code, &taken));
+        taken_all.extend(taken);
     }
-    found
+    bounds.sort_unstable();
+    bounds.dedup();
+    let checked = taken_all.iter().flat_map(|address| bounds.iter().map(|length| (*address, *length)));
+    Numbers { near: found, checked: checked.collect() }
 }
 
 /// Longest table of a `match` that is believed in, in entries.

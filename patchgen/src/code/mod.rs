@@ -131,6 +131,8 @@ pub struct Code {
     pub branch_targets: Vec<(u16, u32)>,
     /// In Rust programs, addresses of data with the numbers near by, among which their lengths are.
     pub(crate) lengths: Vec<(u64, u64)>,
+    /// In Rust programs, addresses of data with the lengths below which the function checks indices.
+    pub(crate) checked: Vec<(u64, u64)>,
     /// Unnamed constants that hold 32-bit distances from their own start to data.
     pub distances: Vec<u64>,
     /// Unnamed constants that may do so.
@@ -164,6 +166,8 @@ pub struct Program<'a> {
     tables: HashSet<u64>,
     /// In Rust programs, addresses of data and what may be their lengths in bytes, sorted.
     lengths: Vec<(u64, u64)>,
+    /// The same with the numbers of elements below which indices are checked, sorted.
+    checked: Vec<(u64, u64)>,
 }
 
 impl<'a> Program<'a> {
@@ -204,7 +208,11 @@ impl<'a> Program<'a> {
         let jumps = code.iter().flat_map(|code| code.tables.iter().map(|table| table.address));
         let distances = code.iter().flat_map(|code| code.distances.iter().copied());
         let tables = jumps.chain(distances).filter(|_| image.is_rust).collect();
-        let mut program = Program { image, code, boundaries, indexed, taken, tables, lengths };
+        let mut checked: Vec<(u64, u64)> =
+            code.iter().flat_map(|code| code.checked.iter().copied()).collect();
+        checked.sort_unstable();
+        checked.dedup();
+        let mut program = Program { image, code, boundaries, indexed, taken, tables, lengths, checked };
         let tables = program.code.iter().flat_map(|code| code.distances.iter().chain(&code.maybe_distances));
         let named = program.image.objects.iter().filter(|object| object.is_relative_table());
         let tables = tables.copied().chain(named.map(|object| object.range.start));
@@ -243,6 +251,12 @@ impl<'a> Program<'a> {
         self.lengths[from..].iter().take_while(move |(at, _)| *at == address).map(|(_, length)| *length)
     }
 
+    /// The numbers of elements below which indices are checked where the address is taken.
+    pub(crate) fn checked(&self, address: u64) -> impl Iterator<Item = u64> + use<'_, 'a> {
+        let from = self.checked.partition_point(|(at, _)| *at < address);
+        self.checked[from..].iter().take_while(move |(at, _)| *at == address).map(|(_, length)| *length)
+    }
+
     /// True if the jump table or table of distances of a function begins at `address`.
     pub fn is_table(&self, address: u64) -> bool {
         self.tables.contains(&address)
@@ -264,7 +278,7 @@ impl<'a> Program<'a> {
     }
 
     /// True if only operands with an index refer to `address`.
-    fn is_indexed(&self, address: u64) -> bool {
+    pub(crate) fn is_indexed(&self, address: u64) -> bool {
         self.indexed.binary_search(&address).is_ok()
     }
 
@@ -291,6 +305,22 @@ impl<'a> Program<'a> {
                 rest.is_some_and(|rest| rest.starts_with(text))
             })
         })
+    }
+
+    /// The text whose NUL stands at `address`, from the NUL or the named object before it on; None if it is empty.
+    pub fn text_ending_at(&self, address: u64) -> Option<&'a [u8]> {
+        let section = self.image.section_at(address)?;
+        let at = (address - section.range.start) as usize;
+        if *section.data.get(at)? != 0 {
+            return None;
+        }
+        let nul = section.data[..at].iter().rposition(|byte| *byte == 0).map_or(0, |nul| nul + 1);
+        let text = &section.data[nul..at];
+        let named = (0..text.len())
+            .rev()
+            .find(|back| self.image.object_at(section.range.start + (nul + back) as u64).is_some());
+        let text = &text[named.map_or(0, |named| named + 1)..];
+        (!text.is_empty()).then_some(text)
     }
 
     /// The unnamed read-only data at `address`: its bytes up to the next thing that anybody refers to, and whether

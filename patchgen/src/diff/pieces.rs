@@ -42,12 +42,16 @@ impl Sameness<'_, '_, '_> {
             }
             done += len;
             let (a_end, b_end) = (old + done, new + done);
-            let told = old_program.ends(old, done) && new_program.ends(new, done);
             // Who only looks for candidates is content with the first piece.
-            if told
-                || self.by_key
-                || self.matching.constants.are_apart(a_end, b_end)
-                || (old_program.is_described(a_end) && new_program.is_described(b_end))
+            if self.by_key {
+                return Ok(());
+            }
+            let goes_on = old_program.may_go_on(old, done) && new_program.may_go_on(new, done);
+            let told = old_program.ends(old, done) && new_program.ends(new, done);
+            if !goes_on
+                && (told
+                    || self.matching.constants.are_apart(a_end, b_end)
+                    || (old_program.is_described(a_end) && new_program.is_described(b_end)))
             {
                 return Ok(());
             }
@@ -132,6 +136,18 @@ impl Program<'_> {
         };
         let size = [16, 8, 4, 2, 1].into_iter().find(fits);
         size.is_some_and(|size| self.is_end(start, told * size, len))
+    }
+
+    /// True if what begins `len` bytes behind `start` may be the middle of the constant there: only operands with an
+    /// index lead to it, or code checks that an index is below a length that leads to a later end.
+    fn may_go_on(&self, start: u64, len: u64) -> bool {
+        let larger = |all: u64| all > len && all <= MAX_FOLLOWED && self.end_of_piece(start + all).is_some();
+        let shows = |told: u64| {
+            let fits = |size: &u64| start.is_multiple_of(8.min(*size)) && told > 1 && larger(told * size);
+            // Elements have at least one byte.
+            (told > len && told <= MAX_FOLLOWED) || [16, 8, 4, 2].iter().any(fits)
+        };
+        self.is_indexed(start + len) || self.checked(start).any(shows)
     }
 
     /// True if `len` bytes behind `start` are `told` bytes and zeros up to where something else may begin.

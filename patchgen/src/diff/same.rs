@@ -1,7 +1,7 @@
 //! When two references, two constants or two functions are the same.
 
 use super::{Matching, Pair};
-use crate::code::{Code, Form, Reference, Use, without_padding};
+use crate::code::{Code, EndUse, Form, Program, Reference, Use, end_use, without_padding};
 use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use object::elf;
 use std::cell::RefCell;
@@ -108,7 +108,10 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         if let Some(result) = self.zero_slots(old, new) {
             return result;
         }
-        let result = self.referents(&old.1.referent, &new.1.referent, new.1.usage, None);
+        let result = self
+            .referents(&old.1.referent, &new.1.referent, new.1.usage, None)
+            .and_then(|()| self.ends(old, new))
+            .and_then(|()| self.nameless(old.1, new.1));
         // The compiler's start files refer to places that the linker marks, such as `__TMC_END__`, whatever variable
         // begins there.
         let start_file = self.pair.old.image.function(old.0).source.as_deref() == Some("crtstuff.c");
@@ -119,6 +122,48 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             }
         }
         result
+    }
+
+    /// Compares texts that two functions reach from their ends: the address of a NUL may also be an empty string, which
+    /// linkers let any text end with.
+    fn ends(&self, old: (FunctionId, &Reference), new: (FunctionId, &Reference)) -> Result<(), Difference> {
+        if self.by_key || self.pair.new.image.is_rust || new.1.usage != Use::Address {
+            return Ok(());
+        }
+        let text = |program: &Program<'a>, (function, reference): (FunctionId, &Reference)| {
+            let text = match reference.referent {
+                Referent::Constant { address, .. } => program.text_ending_at(address)?,
+                _ => return None,
+            };
+            (end_use(program, function, reference.target) == EndUse::Descends).then_some(text)
+        };
+        match (text(self.pair.old, old), text(self.pair.new, new)) {
+            (Some(old), Some(new)) if old != new => Err(text_instead(new, old)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares what two instructions read or write where nothing has a name and a size: right behind named objects, and
+    /// where the linker or an assembler's file only marks a place.
+    fn nameless(&self, old: &Reference, new: &Reference) -> Result<(), Difference> {
+        let width = match new.usage {
+            Use::Read(size) => u64::from(size),
+            Use::Write => 8,
+            Use::Address | Use::Execute => return Ok(()),
+        };
+        let is_nameless = |program: &Program<'_>, reference: &Reference| match reference.referent {
+            Referent::Object { id, offset, certain: false, .. } => {
+                let range = &program.image.object(id).range;
+                offset >= (range.end - range.start) as i64
+            }
+            Referent::Unnamed { .. } => true,
+            _ => false,
+        };
+        if !is_nameless(self.pair.old, old) || !is_nameless(self.pair.new, new) {
+            return Ok(());
+        }
+        let (a, b) = (old.target..old.target + width, new.target..new.target + width);
+        self.data(a, b).map_err(|difference| format!("nameless data: {difference}"))
     }
 
     fn same_function(&self, old: FunctionId, new: FunctionId) -> bool {

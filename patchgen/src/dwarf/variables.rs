@@ -67,6 +67,24 @@ impl DebugInfo<'_> {
         Ok(found)
     }
 
+    /// True if the variable at a link address is one number or pointer, as the unit of the function at `user` or any other
+    /// one describes it.
+    pub fn is_scalar_at(&self, user: u64, address: u64) -> Result<bool, DwarfError> {
+        let here = StaticLocation::Address(address);
+        let own = self.units_at(user)?;
+        let inner = own.into_iter().map(|unit| (unit, true));
+        for (unit, whole) in inner.chain(self.unit_ids()?.map(|unit| (unit, false))) {
+            let root = self.root(unit)?;
+            let nodes: Vec<_> = if whole { root.subtree().collect() } else { root.children().collect() };
+            for node in nodes.into_iter().filter(|node| node.tag() == gimli::DW_TAG_variable) {
+                if static_location(&node.attributes()?)? == Some(here) {
+                    return is_scalar(node.declaration()?);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The names of all thread-local variables by their offset in the image's storage: unit, what they are declared in,
     /// and name.
     pub fn thread_locals(&self) -> Result<BTreeMap<u64, BTreeSet<String>>, DwarfError> {
@@ -83,6 +101,23 @@ impl DebugInfo<'_> {
         }
         Ok(found)
     }
+}
+
+fn is_scalar(variable: Node<'_, '_>) -> Result<bool, DwarfError> {
+    let mut next = variable.type_node()?;
+    while let Some(kind) = next {
+        next = match kind.tag() {
+            gimli::DW_TAG_typedef
+            | gimli::DW_TAG_const_type
+            | gimli::DW_TAG_volatile_type
+            | gimli::DW_TAG_atomic_type => kind.type_node()?,
+            gimli::DW_TAG_base_type | gimli::DW_TAG_pointer_type | gimli::DW_TAG_enumeration_type => {
+                return Ok(true);
+            }
+            _ => None,
+        }
+    }
+    Ok(false)
 }
 
 /// The fixed place of a variable, if it has one.

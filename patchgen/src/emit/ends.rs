@@ -42,7 +42,10 @@ impl Builder<'_, '_, '_> {
         Err(NoPlace {
             kind: RefusalKind::AmbiguousReference,
             subject: name.to_owned(),
-            detail: format!("an address may mean its start or the end of `{before}`"),
+            detail: format!(
+                "an address may mean its start or the end of `{before}`; a symbol that is not static, with \
+                 --emit-relocs, would tell"
+            ),
         })
     }
 
@@ -63,10 +66,21 @@ impl Builder<'_, '_, '_> {
         if self.meant_start_before(user, before, start) {
             return true;
         }
+        // Nobody goes back from the end of one number; from an array's end, whoever gets it may.
+        let has_end = || {
+            let scalar = self.input.sources.is_new_scalar(program.image.function(user), range.start);
+            self.is_lent(before) || !scalar
+        };
         match end_use(program, user, start.address) {
             EndUse::Start => true,
-            EndUse::Passed => start.is_text || !self.is_lent(before),
-            EndUse::Open => !self.is_lent(before),
+            EndUse::Passed => start.is_text || !has_end(),
+            EndUse::Open => {
+                if start.is_text {
+                    !self.is_lent(before)
+                } else {
+                    !has_end()
+                }
+            }
             EndUse::Descends => false,
         }
     }
@@ -99,7 +113,7 @@ impl Builder<'_, '_, '_> {
         let function = image.function(user);
         let source = match &function.source {
             Some(source) => source.to_string(),
-            None => self.input.sources.new_source(function).unwrap_or_default(),
+            None => self.input.sources.new_main_file(function).unwrap_or_default(),
         };
         let source = source.rsplit('/').next().unwrap_or_default();
         let functions = image.functions.iter().map(|function| &function.source);

@@ -10,6 +10,7 @@ mod imports;
 mod place;
 mod redirect;
 mod registration;
+mod texts;
 mod thread_locals;
 mod trampoline;
 mod unwind;

@@ -1,12 +1,11 @@
 //! Where a reference of the replacement leads in the patched process: a place in the target or in the patch.
 
 use super::builder::{Builder, pc_relative};
-use super::data::alignment_of;
 use super::ends::Start;
 use super::imports::Definition;
 use crate::code::{Form, Reference, Use};
 use crate::diff::data_pointers;
-use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
+use crate::image::{Access, Extent, FunctionId, Image, ObjectId, Pointer, Referent, Slot};
 use crate::report::RefusalKind;
 use patchfile::{Place, Relocation, RelocationKind, Section, SectionContents, SectionKind, SymbolKind};
 
@@ -61,6 +60,7 @@ impl Builder<'_, '_, '_> {
             }
             Referent::Object { id, offset, ends_here, certain } => {
                 self.check_neighbour(*id, *offset, usage, *certain)?;
+                self.check_unsized(*id, *offset, usage)?;
                 self.place_object(user, *id, *offset, end(ends_here))
             }
             Referent::Constant { address, ends_here } => {
@@ -81,6 +81,30 @@ impl Builder<'_, '_, '_> {
     fn is_behind(&self, id: ObjectId, offset: i64) -> bool {
         let range = &self.input.pair.new.image.object(id).range;
         !range.is_empty() && offset >= (range.end - range.start) as i64
+    }
+
+    /// Refuses an access at a symbol without a size, an assembler's variable mostly, where the builds have different
+    /// initial data.
+    fn check_unsized(&self, id: ObjectId, offset: i64, usage: Use) -> Result<(), NoPlace> {
+        let (old_image, new_image) = (&self.input.pair.old.image, &self.input.pair.new.image);
+        let object = new_image.object(id);
+        let Some(old) = self.input.matching.old_object(id).filter(|_| object.range.is_empty()) else {
+            return Ok(());
+        };
+        let width = match usage {
+            Use::Read(size) => u64::from(size),
+            Use::Write => 1,
+            Use::Address | Use::Execute => return Ok(()),
+        };
+        let bytes = |image: &Image<'_>, start: u64| {
+            let start = start.wrapping_add_signed(offset);
+            image.bytes(start..start.saturating_add(width)).map(<[u8]>::to_vec)
+        };
+        if bytes(old_image, old_image.object(old).range.start) == bytes(new_image, object.range.start) {
+            return Ok(());
+        }
+        let detail = format!("its initial value changed, {offset} bytes from the symbol, which has no size");
+        no(RefusalKind::DataChanged, object.name.clone(), detail)
     }
 
     fn place_code(
@@ -395,6 +419,7 @@ impl Builder<'_, '_, '_> {
                 return self.place_object(user, before, size, None);
             }
             if !image.is_rust
+                && self.is_alone(user, address)
                 && let Some(old) = self.same_behind(before, address)
             {
                 let symbol = self.target_symbol(&format!("constant_{old:x}"), old, SymbolKind::Object);
@@ -430,22 +455,15 @@ impl Builder<'_, '_, '_> {
             });
             return if holds_pointers { self.place_in_window(user, address) } else { self.carry(address) };
         }
-        match self.input.pair.new.constant(address).ok_or_else(no_bytes)? {
-            (Extent::Text(len) | Extent::AtMost(len), _)
-                if !data_pointers(image, address..address + len).is_empty() =>
-            {
-                let detail = "it holds pointers and its extent is not known";
-                no(RefusalKind::UnknownReference, subject, detail)
-            }
-            (Extent::Text(_), text) => {
-                if let Some(old) = self.old_text(user, text) {
-                    let symbol = self.target_symbol(&format!("text_{old:x}"), old, SymbolKind::Object);
-                    return Ok(Placed { symbol, offset: 0 });
-                }
-                let text = text.to_vec();
-                Ok(Placed { symbol: self.constant(text, alignment_of(address)), offset: 0 })
-            }
-            (Extent::AtMost(_), _) => self.carry(address),
+        let (extent, _) = self.input.pair.new.constant(address).ok_or_else(no_bytes)?;
+        let (Extent::Text(len) | Extent::AtMost(len)) = extent;
+        if !data_pointers(image, address..address + len).is_empty() {
+            let detail = "it holds pointers and its extent is not known";
+            return no(RefusalKind::UnknownReference, subject, detail);
+        }
+        match self.texts_with(user, address)? {
+            Some(texts) => Ok(self.place_texts(user, address, texts)),
+            None => self.carry(address),
         }
     }
 
@@ -476,28 +494,5 @@ impl Builder<'_, '_, '_> {
         }
         let symbol = self.read_only(".rodata.pointers".to_owned(), name, bytes, align, relocations);
         Ok(Placed { symbol, offset: 0 })
-    }
-
-    /// The address of the same string in the target: the one that the function's old version uses, or the only one.
-    /// Linkers keep equal strings once, so that code may compare them by address.
-    fn old_text(&self, user: User, text: &[u8]) -> Option<u64> {
-        self.used_text(user, text).or_else(|| {
-            let mut found = self.input.pair.old.texts(text).filter(|address| self.is_old_constant(*address));
-            found.next().filter(|_| found.next().is_none())
-        })
-    }
-
-    fn is_old_constant(&self, address: u64) -> bool {
-        matches!(self.input.pair.old.image.resolve(address, None), Referent::Constant { .. })
-    }
-
-    /// The address of the same string that the function's old version uses.
-    fn used_text(&self, user: User, text: &[u8]) -> Option<u64> {
-        let program = self.input.pair.old;
-        let old = self.input.matching.old_function(user?)?;
-        program.code(old).references.iter().map(|reference| reference.target).find(|target| {
-            self.is_old_constant(*target)
-                && matches!(program.constant(*target), Some((Extent::Text(_), other)) if other == text)
-        })
     }
 }

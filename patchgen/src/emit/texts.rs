@@ -1,0 +1,162 @@
+//! Strings, and addresses in and behind them.
+//!
+//! A string may be found in the target or be copied alone. Code that takes two addresses of one string, its beginning and
+//! its end say, has to find both in the same one; and an address right behind a string looks like that of the next one.
+//! So all strings of a function that overlap or meet stay together.
+
+use super::builder::Builder;
+use super::data::alignment_of;
+use super::place::{NoPlace, Placed, User};
+use crate::code::{EndUse, Program, Use, end_use};
+use crate::image::{Extent, FunctionId, Referent};
+use crate::report::RefusalKind;
+use patchfile::SymbolKind;
+use std::ops::Range;
+
+impl Builder<'_, '_, '_> {
+    /// The strings that stay together with the one at `address` because of what `user` refers to; None if one of them is
+    /// no string, so that its extent is not known.
+    pub(super) fn texts_with(&self, user: User, address: u64) -> Result<Option<Range<u64>>, NoPlace> {
+        let program = self.input.pair.new;
+        let mut members = constants_of(program, user);
+        if !members.contains(&address) {
+            members.push(address);
+            members.sort_unstable();
+        }
+        let mut found: Option<Extended> = None;
+        for member in members {
+            let Some(next) = extent(program, member) else { continue };
+            match &mut found {
+                Some(so_far) if so_far.meets(&next) => so_far.join(&next),
+                Some(so_far) if so_far.range.contains(&address) => break,
+                _ => found = Some(next),
+            }
+        }
+        let Some(Extended { range, end, is_text: true }) = found else { return Ok(None) };
+        // Assertions pass texts and names of functions, which may well meet.
+        let names_behind = user.is_some_and(|user| {
+            let takes_end = program.code(user).references.iter().any(|reference| {
+                reference.usage == Use::Address
+                    && reference.target == end
+                    && matches!(reference.referent, Referent::Object { certain: false, .. })
+            });
+            takes_end && matches!(end_use(program, user, end), EndUse::Open | EndUse::Descends)
+        });
+        if names_behind && let Some((behind, _)) = program.image.object_at(end) {
+            return Err(NoPlace {
+                kind: RefusalKind::AmbiguousReference,
+                subject: program.image.object(behind).name.clone(),
+                detail: format!(
+                    "an address may mean its start or the end of the string at {:#x}",
+                    range.start
+                ),
+            });
+        }
+        Ok(Some(range))
+    }
+
+    /// True if nothing else that `user` refers to overlaps or meets the constant at `address`.
+    pub(super) fn is_alone(&self, user: User, address: u64) -> bool {
+        let program = self.input.pair.new;
+        let Some(own) = extent(program, address) else { return true };
+        let others = constants_of(program, user).into_iter().filter(|other| *other != address);
+        let mut others = others.filter_map(|other| extent(program, other));
+        others.all(|other| {
+            let own_first = own.range.start <= other.range.start;
+            let (first, second) = if own_first { (&own, &other) } else { (&other, &own) };
+            !first.meets(second)
+        })
+    }
+
+    /// The place of `address` in the strings `texts`: those of the target if it has them, or a copy.
+    pub(super) fn place_texts(&mut self, user: User, address: u64, texts: Range<u64>) -> Placed {
+        let offset = (address - texts.start) as i64;
+        let bytes = self.input.pair.new.image.bytes(texts.clone()).unwrap_or_default();
+        let symbol = match self.old_texts(user, address - texts.start, bytes) {
+            Some(old) => self.target_symbol(&format!("text_{old:x}"), old, SymbolKind::Object),
+            None => self.constant(bytes.to_vec(), alignment_of(texts.start)),
+        };
+        Placed { symbol, offset }
+    }
+
+    /// The address of the same strings in the target: those that the function's old version uses, or the only ones.
+    /// Linkers keep equal strings once, so that code may compare them by address.
+    fn old_texts(&self, user: User, offset: u64, bytes: &[u8]) -> Option<u64> {
+        self.used_texts(user, offset, bytes).or_else(|| {
+            let mut found = self.input.pair.old.texts(bytes).filter(|address| self.is_old_constant(*address));
+            found.next().filter(|_| found.next().is_none())
+        })
+    }
+
+    fn is_old_constant(&self, address: u64) -> bool {
+        matches!(self.input.pair.old.image.resolve(address, None), Referent::Constant { .. })
+    }
+
+    /// The address of the same strings to which the function's old version refers `offset` bytes behind their beginning.
+    fn used_texts(&self, user: User, offset: u64, bytes: &[u8]) -> Option<u64> {
+        let image = &self.input.pair.old.image;
+        let old = self.input.matching.old_function(user?)?;
+        let targets = self.input.pair.old.code(old).references.iter().map(|reference| reference.target);
+        targets.filter_map(|target| target.checked_sub(offset)).find(|start| {
+            self.is_old_constant(*start)
+                && image.bytes(*start..*start + bytes.len() as u64).is_some_and(|there| there == bytes)
+        })
+    }
+
+    /// The address of the string `text` if the function's old version uses it.
+    pub(super) fn used_text(&self, user: User, text: &[u8]) -> Option<u64> {
+        self.used_texts(user, 0, text)
+    }
+}
+
+/// The unnamed constants whose addresses a function takes, in order, but for jump tables.
+fn constants_of(program: &Program<'_>, user: Option<FunctionId>) -> Vec<u64> {
+    let references = user.into_iter().flat_map(|user| &program.code(user).references);
+    let taken = references.filter(|reference| reference.usage == Use::Address);
+    let mut found: Vec<u64> = taken
+        .filter_map(|reference| match reference.referent {
+            Referent::Constant { address, .. } if !program.is_table(address) => Some(address),
+            _ => None,
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// What addresses that belong together may lead to.
+struct Extended {
+    range: Range<u64>,
+    /// Behind the last one's NUL, before the zeros that align what comes next.
+    end: u64,
+    /// All of it is strings.
+    is_text: bool,
+}
+
+impl Extended {
+    /// True if `next`, which begins later, overlaps this, or begins where an address behind its last byte leads.
+    fn meets(&self, next: &Self) -> bool {
+        next.range.start <= self.end || next.range.start < self.range.end
+    }
+
+    fn join(&mut self, next: &Self) {
+        self.range = self.range.start.min(next.range.start)..self.range.end.max(next.range.end);
+        self.end = self.end.max(next.end);
+        self.is_text &= next.is_text;
+    }
+}
+
+/// What a reference to an unnamed constant may lead to. The address of a string's NUL may be its end, or an empty string
+/// that the linker put there: then the string before belongs to it.
+fn extent(program: &Program<'_>, address: u64) -> Option<Extended> {
+    let before = program.text_ending_at(address).map_or(0, |text| text.len() as u64);
+    Some(match program.constant(address)? {
+        (Extent::Text(len), bytes) => {
+            let text = bytes.iter().position(|byte| *byte == 0).map_or(len, |nul| nul as u64 + 1);
+            Extended { range: address - before..address + len, end: address + text, is_text: true }
+        }
+        (Extent::AtMost(len), _) => {
+            Extended { range: address..address + len, end: address + len, is_text: false }
+        }
+    })
+}

@@ -1,0 +1,29 @@
+// refused: ambiguous-reference calls
+// changed: run
+/* A callee gets the end of an array, right behind which a new variable is, and nothing else of the array. */
+#include "case.h"
+
+#ifdef NEW
+static int calls;
+#endif
+static int items[8];
+
+NOINLINE int last(int *end, int back)
+{
+	OPAQUE(back);
+	return end[-back]++;
+}
+
+NOINLINE int run(int n)
+{
+	OPAQUE(n);
+#ifdef NEW
+	calls++;
+#endif
+	return last(items + 8, 1 + (n & 3));
+}
+
+void step(int n)
+{
+	printf("%d %d", n, run(n));
+}
