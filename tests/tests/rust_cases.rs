@@ -33,6 +33,7 @@ cases! {
     impl_inserted
     inlined
     iterators
+    jump_through_data
     line_shift
     moved_and_changed
     new_format
@@ -45,6 +46,7 @@ cases! {
     struct_field_added
     sub_slices
     table_of_strings
+    tables_that_meet
     tail_of_table
     thread_local_kept
     threads

@@ -10,7 +10,7 @@ use iced_x86::{
     InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess, OpKind, Register,
 };
 use object::elf;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 /// Decodes the instructions of one part of a function.
@@ -74,16 +74,15 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
     for table in &out.tables {
         out.branch_targets.extend(table.entries.iter().copied());
     }
+    let through_data =
+        if hint.adds_distances { distances(image, function, &mut out, starts) } else { BTreeSet::new() };
     match labels::follow(image, function, &out, starts) {
-        Labels::None => out.obstacles.extend(hint.without_table(&out)),
+        Labels::None => out.obstacles.extend(hint.without_table(&out, &through_data)),
         Labels::Proven(targets) => out.branch_targets.extend(targets),
         Labels::Open(address) => out.obstacles.push(Obstacle::Label { address }),
     }
     out.branch_targets.sort_unstable();
     out.branch_targets.dedup();
-    if hint.adds_distances {
-        distances(image, function, &mut out, starts);
-    }
     if image.is_rust {
         let numbers = super::lengths::in_code(image, function, &out);
         (out.lengths, out.checked) = (numbers.near, numbers.checked);
@@ -92,14 +91,20 @@ pub fn decode_function(image: &Image<'_>, function: &Function, starts: &mut Vec<
     out
 }
 
-/// Finds the unnamed constants that hold distances from their own start to strings and other data.
-fn distances(image: &Image<'_>, function: &Function, code: &mut Code, starts: &[(u16, u32)]) {
+/// Finds the unnamed constants that hold distances from their own start to strings and other data. Gives the indirect
+/// jumps that read where to in data to which such an entry leads.
+fn distances(
+    image: &Image<'_>,
+    function: &Function,
+    code: &mut Code,
+    starts: &[(u16, u32)],
+) -> BTreeSet<u64> {
     let leads_to_data = |table: u64| {
         let word = image.bytes(table..table + 4).and_then(|word| word.try_into().ok());
         let target = word.map(|word| table.wrapping_add_signed(i64::from(i32::from_le_bytes(word))));
         target.is_some_and(|to| to != table && image.section_at(to).is_some())
     };
-    let candidates: HashSet<u64> = code
+    let candidates: BTreeSet<u64> = code
         .references
         .iter()
         .filter(|reference| reference.usage == Use::Address && reference.form == Form::RipRelative)
@@ -108,12 +113,12 @@ fn distances(image: &Image<'_>, function: &Function, code: &mut Code, starts: &[
         .filter(|table| table.is_multiple_of(4) && code.table_at(*table).is_none() && leads_to_data(*table))
         .collect();
     if candidates.is_empty() {
-        return;
+        return BTreeSet::new();
     }
-    let found = labels::tables_of_distances(image, function, code, starts);
-    code.distances = found.into_iter().filter(|table| candidates.contains(table)).collect();
+    let found = labels::tables_of_distances(image, function, code, starts, &candidates);
+    code.distances = found.tables.intersection(&candidates).copied().collect();
     if !code.distances.is_empty() || !code.tables.is_empty() {
-        return;
+        return found.jumps;
     }
     // A string's start stands behind the end of another one.
     let may_be = |table: &u64| {
@@ -122,10 +127,8 @@ fn distances(image: &Image<'_>, function: &Function, code: &mut Code, starts: &[
         let before = target.and_then(|to| image.bytes(to.wrapping_sub(1)..to));
         before == Some(&[0])
     };
-    let mut open: Vec<u64> =
-        candidates.into_iter().filter(|table| !code.distances.contains(table) && may_be(table)).collect();
-    open.sort_unstable();
-    code.maybe_distances = open;
+    code.maybe_distances = candidates.into_iter().filter(may_be).collect();
+    found.jumps
 }
 
 impl Walk<'_, '_> {

@@ -47,7 +47,8 @@ pub(super) fn follow(image: &Image<'_>, function: &Function, code: &Code, starts
     if let Some(thunk) = thunk {
         return Labels::Open(function.parts[usize::from(thunk.part)].start + u64::from(thunk.offset));
     }
-    let mut flow = Flow::new(image, function, code, &interior, targets);
+    let none = BTreeSet::new();
+    let mut flow = Flow::new(image, function, code, &interior, targets, &none);
     match flow.run() {
         Some(jump) => Labels::Open(jump),
         None => Labels::Proven(flow.targets.into_iter().collect()),
@@ -56,13 +57,14 @@ pub(super) fn follow(image: &Image<'_>, function: &Function, code: &Code, starts
 
 /// The unnamed constants that hold 32-bit distances from their own start to data, as clang makes them of tables of
 /// pointers (lib/Transforms/Utils/RelLookupTableConverter.cpp): the function adds what it reads there to the table's
-/// address.
+/// address. `candidates` are all that may be such tables.
 pub(super) fn tables_of_distances(
     image: &Image<'_>,
     function: &Function,
     code: &Code,
     starts: &[Place],
-) -> Vec<u64> {
+    candidates: &BTreeSet<u64>,
+) -> Distances {
     let interior = |address: u64| {
         let (part, offset) = function.locate(address)?;
         let place = (part as u16, offset as u32);
@@ -71,9 +73,18 @@ pub(super) fn tables_of_distances(
     let taken = code.references.iter().filter(|reference| reference.usage == Use::Address);
     let mut targets: BTreeSet<Place> = taken.filter_map(|reference| interior(reference.target)).collect();
     targets.extend(code.tables.iter().flat_map(|table| table.entries.iter().copied()));
-    let mut flow = Flow::new(image, function, code, &interior, targets);
+    let mut flow = Flow::new(image, function, code, &interior, targets, candidates);
     flow.run();
-    flow.distances.into_iter().collect()
+    Distances { tables: flow.distances, jumps: flow.jumps }
+}
+
+/// What is known of a function's tables of distances to data.
+#[derive(Default)]
+pub(super) struct Distances {
+    /// The tables.
+    pub(super) tables: BTreeSet<u64>,
+    /// Indirect jumps to where the data tells to which an entry leads.
+    pub(super) jumps: BTreeSet<u64>,
 }
 
 /// True for tables of labels that the source names, or that compilers make of an array of labels: the tables of
@@ -100,9 +111,18 @@ struct Flow<'f, 'a> {
     /// Blocks to look at.
     open: Vec<u64>,
     info: InstructionInfoFactory,
+    /// What may be tables of distances to data.
+    candidates: &'f BTreeSet<u64>,
+    /// Sets of such tables of which one is meant where ways meet.
+    sets: Vec<BTreeSet<u64>>,
     /// Tables of distances from their own start that are no jump tables.
     distances: BTreeSet<u64>,
+    /// Indirect jumps that read where to at the sum of such a table's address and an entry.
+    jumps: BTreeSet<u64>,
 }
+
+/// Largest set of tables of which one is meant.
+const MAX_SET: usize = 16;
 
 impl<'f, 'a> Flow<'f, 'a> {
     fn new(
@@ -111,6 +131,7 @@ impl<'f, 'a> Flow<'f, 'a> {
         code: &'f Code,
         interior: &'f dyn Fn(u64) -> Option<Place>,
         targets: BTreeSet<Place>,
+        candidates: &'f BTreeSet<u64>,
     ) -> Self {
         let instructions: BTreeMap<u64, Instruction> = function
             .parts
@@ -131,7 +152,10 @@ impl<'f, 'a> Flow<'f, 'a> {
             at_jumps: None,
             open: Vec::new(),
             info: InstructionInfoFactory::new(),
+            candidates,
+            sets: Vec::new(),
             distances: BTreeSet::new(),
+            jumps: BTreeSet::new(),
         }
     }
 
@@ -143,6 +167,7 @@ impl<'f, 'a> Flow<'f, 'a> {
         }
         // Only now nothing is taken for known that another way makes unknown.
         self.distances.clear();
+        self.jumps.clear();
         let blocks: Vec<u64> = self.before.keys().copied().collect();
         let jumps: Vec<Option<u64>> = blocks.into_iter().map(|block| self.block(block)).collect();
         jumps.into_iter().flatten().next()
@@ -152,7 +177,7 @@ impl<'f, 'a> Flow<'f, 'a> {
     fn reach(&mut self, address: u64, state: &State) {
         let joined = match self.before.get(&address) {
             None => state.clone(),
-            Some(before) => self.join_states(before, state),
+            Some(before) => self.join_states(&before.clone(), state),
         };
         if self.before.get(&address) != Some(&joined) {
             self.before.insert(address, joined);
@@ -161,9 +186,9 @@ impl<'f, 'a> Flow<'f, 'a> {
     }
 
     fn reach_labels(&mut self, state: &State) {
-        let joined = match &self.at_jumps {
+        let joined = match self.at_jumps.take() {
             None => state.clone(),
-            Some(before) => self.join_states(before, state),
+            Some(before) => self.join_states(&before, state),
         };
         self.at_jumps = Some(joined.clone());
         for (part, offset) in self.targets.clone() {
@@ -172,7 +197,7 @@ impl<'f, 'a> Flow<'f, 'a> {
         }
     }
 
-    fn join_states(&self, a: &State, b: &State) -> State {
+    fn join_states(&mut self, a: &State, b: &State) -> State {
         let mut registers = a.registers;
         for (value, other) in registers.iter_mut().zip(&b.registers) {
             *value = self.join(*value, *other);
@@ -184,12 +209,39 @@ impl<'f, 'a> Flow<'f, 'a> {
         State { registers, slots: both.collect() }
     }
 
-    fn join(&self, a: Value, b: Value) -> Value {
+    fn join(&mut self, a: Value, b: Value) -> Value {
         match (a, b) {
             _ if a == b => a,
             _ if self.is_label(a) && self.is_label(b) => Value::Label,
-            _ => Value::Unknown,
+            _ => self.one_of(a, b).unwrap_or(Value::Unknown),
         }
+    }
+
+    /// What is one of two values if both are addresses of tables, or both entries of tables.
+    fn one_of(&mut self, a: Value, b: Value) -> Option<Value> {
+        let tables = |value: Value| match value {
+            Value::Known(table) if self.candidates.contains(&table) => Some((BTreeSet::from([table]), None)),
+            Value::OneOf(set) => Some((self.sets[usize::from(set)].clone(), None)),
+            Value::Distance { table, wide } if self.candidates.contains(&table) => {
+                Some((BTreeSet::from([table]), Some(wide)))
+            }
+            Value::DistanceOfOne { tables, wide } => {
+                Some((self.sets[usize::from(tables)].clone(), Some(wide)))
+            }
+            _ => None,
+        };
+        let ((mut all, is_entry), (others, is_other)) = (tables(a)?, tables(b)?);
+        all.extend(others);
+        if is_entry != is_other || all.len() > MAX_SET {
+            return None;
+        }
+        let known = self.sets.iter().position(|set| *set == all);
+        let number = known.unwrap_or_else(|| {
+            self.sets.push(all);
+            self.sets.len() - 1
+        });
+        let number = u16::try_from(number).ok()?;
+        Some(is_entry.map_or(Value::OneOf(number), |wide| Value::DistanceOfOne { tables: number, wide }))
     }
 
     fn is_label(&self, value: Value) -> bool {
@@ -288,6 +340,9 @@ impl<'f, 'a> Flow<'f, 'a> {
             _ => Value::Unknown,
         };
         self.reach_labels(state);
+        if instruction.op0_kind() == OpKind::Memory && self.reads_at_entry(instruction, state) {
+            self.jumps.insert(instruction.ip());
+        }
         if self.is_label(value) { None } else { Some(instruction.ip()) }
     }
 
@@ -329,12 +384,44 @@ impl<'f, 'a> Flow<'f, 'a> {
         }
     }
 
+    /// Notes the table if the memory operand is at the sum of a table's address and an entry of it: what is read there
+    /// shows that the table is one of distances.
+    fn reads_at_entry(&mut self, instruction: &Instruction, state: &State) -> bool {
+        if instruction.memory_index() == Register::None || instruction.memory_index_scale() != 1 {
+            return false;
+        }
+        let (base, index) = (read(state, instruction.memory_base()), read(state, instruction.memory_index()));
+        let tables = self.tables_of(base, index).filter(|tables| !self.is_jump_table(tables));
+        self.distances.extend(tables.iter().flatten());
+        tables.is_some()
+    }
+
+    /// The tables of which one has an entry that is added to its address.
+    fn tables_of(&self, a: Value, b: Value) -> Option<BTreeSet<u64>> {
+        match (a, b) {
+            (Value::Known(base), Value::Distance { table, wide: true })
+            | (Value::Distance { table, wide: true }, Value::Known(base))
+                if base == table =>
+            {
+                Some(BTreeSet::from([table]))
+            }
+            (Value::OneOf(set), Value::DistanceOfOne { tables, wide: true })
+            | (Value::DistanceOfOne { tables, wide: true }, Value::OneOf(set))
+                if set == tables =>
+            {
+                Some(self.sets[usize::from(set)].clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn is_jump_table(&self, tables: &BTreeSet<u64>) -> bool {
+        self.code.tables.iter().any(|other| !other.absolute && tables.contains(&other.address))
+    }
+
     /// The register that an instruction gives a value that is followed.
     fn result(&mut self, instruction: &Instruction, state: &State) -> Option<(usize, Value)> {
-        if instruction.memory_index() != Register::None && instruction.memory_index_scale() == 1 {
-            // What is read there shows that the table is one of distances.
-            self.sum(read(state, instruction.memory_base()), read(state, instruction.memory_index()));
-        }
+        self.reads_at_entry(instruction, state);
         if instruction.mnemonic() == Mnemonic::Cdqe {
             return Some((Register::RAX.number(), widen(read(state, Register::RAX))?));
         }
@@ -417,6 +504,9 @@ impl<'f, 'a> Flow<'f, 'a> {
         } else {
             None
         };
+        if let (4, 0, Some(tables)) = (size, displacement, one_of_tables(instruction, state)) {
+            return Value::DistanceOfOne { tables, wide: false };
+        }
         let Some(start) = start else { return Value::Unknown };
         let holding = |table: &&JumpTable| {
             let len = table.entries.len() as u64 * 8;
@@ -435,19 +525,19 @@ impl<'f, 'a> Flow<'f, 'a> {
 
     /// The sum of two values: a label if one is a known place, and the other the distance from it to labels.
     fn sum(&mut self, a: Value, b: Value) -> Value {
+        if let Some(tables) = self.tables_of(a, b) {
+            match (self.is_jump_table(&tables), tables.len()) {
+                (true, 1) => return Value::Label,
+                (true, _) => {}
+                (false, _) => self.distances.extend(tables),
+            }
+            return Value::Unknown;
+        }
         let ((Value::Known(base), Value::Distance { table, wide: true })
         | (Value::Distance { table, wide: true }, Value::Known(base))) = (a, b)
         else {
             return Value::Unknown;
         };
-        let jump_table = self.code.tables.iter().any(|other| !other.absolute && other.address == table);
-        if base == table && jump_table {
-            return Value::Label;
-        }
-        if base == table {
-            self.distances.insert(table);
-            return Value::Unknown;
-        }
         match self.labels_from(base, table) {
             Some(labels) => {
                 self.targets.extend(labels);
@@ -473,5 +563,15 @@ impl<'f, 'a> Flow<'f, 'a> {
             (self.interior)(base.wrapping_add_signed(i64::from(distance))).filter(|label| label.0 == part)
         });
         labels.collect()
+    }
+}
+
+/// The set of tables of which one's entry the memory operand is.
+fn one_of_tables(instruction: &Instruction, state: &State) -> Option<u16> {
+    let base = read(state, instruction.memory_base());
+    let index = read(state, instruction.memory_index());
+    match (base, index, instruction.memory_index_scale()) {
+        (Value::OneOf(set), _, 1 | 4) | (_, Value::OneOf(set), 1) => Some(set),
+        _ => None,
     }
 }

@@ -9,6 +9,7 @@ use super::{Code, Form, Obstacle, Use};
 use crate::image::{Access, Function, Image, Pointer};
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 use object::elf;
+use std::collections::BTreeSet;
 
 /// Most entries that a table is believed to have.
 const MAX_ENTRIES: usize = 1 << 16;
@@ -42,8 +43,8 @@ impl JumpTable {
 pub(super) struct TableHint {
     /// Address of the first indirect jump that must have a table: `notrack`, or indexed.
     certain: Option<u64>,
-    /// There is an indirect jump.
-    any: Option<u64>,
+    /// All indirect jumps.
+    jumps: Vec<u64>,
     /// There is a load of a sign-extended, indexed 32-bit number, as from a table of distances.
     pub(super) reads_distances: bool,
     /// Such a load's result, the registers of which one has the table's address, and how many instructions ago that was.
@@ -58,7 +59,7 @@ impl TableHint {
         if instruction.is_ip_rel_memory_operand() {
             return;
         }
-        self.any.get_or_insert(instruction.ip());
+        self.jumps.push(instruction.ip());
         // gcc and clang mark jumps through tables with `notrack` (3e) under -fcf-protection=branch. A jump through
         // an indexed memory operand has a table too.
         let notrack = instruction.op0_kind() == OpKind::Register
@@ -99,9 +100,10 @@ impl TableHint {
         }
     }
 
-    /// The obstacle that an indirect jump is whose table was not found.
-    pub(super) fn without_table(&self, code: &Code) -> Option<Obstacle> {
-        let must_have = self.certain.or(self.any.filter(|_| self.reads_distances));
+    /// The obstacle that an indirect jump is whose table was not found. Those `through_data` have none.
+    pub(super) fn without_table(&self, code: &Code, through_data: &BTreeSet<u64>) -> Option<Obstacle> {
+        let open = self.jumps.iter().copied().find(|jump| !through_data.contains(jump));
+        let must_have = self.certain.or(open.filter(|_| self.reads_distances));
         must_have.filter(|_| code.tables.is_empty()).map(|address| Obstacle::IndirectJump { address })
     }
 }
@@ -115,7 +117,7 @@ pub(super) fn find(
     hint: &TableHint,
     starts: &[(u16, u32)],
 ) {
-    if hint.any.is_none() {
+    if hint.jumps.is_empty() {
         return;
     }
     let case = |address: u64| -> Option<(u16, u32)> {

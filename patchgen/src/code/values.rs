@@ -15,6 +15,10 @@ pub(super) enum Value {
     Known(u64),
     /// An entry of the table of 32-bit distances at this address, sign-extended to 64 bits or not yet.
     Distance { table: u64, wide: bool },
+    /// The address of one of several tables, by the number of their set.
+    OneOf(u16),
+    /// An entry of one of the tables of that set.
+    DistanceOfOne { tables: u16, wide: bool },
     /// The address of a label of this function, taken by this call.
     Label,
 }
@@ -167,13 +171,15 @@ pub(super) fn read(state: &State, register: Register) -> Value {
 
 /// What a value is after it went through a 32-bit register.
 pub(super) fn narrow(value: Value) -> Option<Value> {
-    matches!(value, Value::Distance { wide: false, .. }).then_some(value)
+    matches!(value, Value::Distance { wide: false, .. } | Value::DistanceOfOne { wide: false, .. })
+        .then_some(value)
 }
 
 /// A 32-bit distance after sign extension.
 pub(super) fn widen(value: Value) -> Option<Value> {
     match value {
         Value::Distance { table, wide: false } => Some(Value::Distance { table, wide: true }),
+        Value::DistanceOfOne { tables, wide: false } => Some(Value::DistanceOfOne { tables, wide: true }),
         _ => None,
     }
 }
