@@ -12,6 +12,7 @@ fn run(name: &str) {
 
 cases! {
     RustCase, run:
+    aligned_static
     bounds_check
     boxed_closures
     catch_unwind

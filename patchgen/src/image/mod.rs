@@ -181,38 +181,47 @@ impl Object {
 
     /// True for symbols by which the linker marks a place: they name no data of their own.
     pub fn is_mark(&self) -> bool {
-        const MARKS: [&str; 21] = [
-            "_end",
-            "end",
-            "_edata",
-            "edata",
-            "_etext",
-            "etext",
-            "__etext",
-            "__bss_start",
-            "__data_start",
-            "data_start",
-            "__TMC_END__",
-            "__TMC_LIST__",
-            "__FRAME_END__",
-            "__EH_FRAME_BEGIN__",
-            "__GNU_EH_FRAME_HDR",
-            "_GLOBAL_OFFSET_TABLE_",
-            "_DYNAMIC",
-            "__ehdr_start",
-            "__executable_start",
-            "__rela_iplt_start",
-            "__rela_iplt_end",
-        ];
-        let array = self.name.starts_with("__")
-            && (self.name.ends_with("_array_start") || self.name.ends_with("_array_end"));
-        array || self.marks().is_some() || MARKS.contains(&self.name.as_str())
+        is_mark(&self.name)
     }
 
     /// The section of which this symbol marks the start or end.
     pub fn marks(&self) -> Option<&str> {
-        self.name.strip_prefix("__start_").or_else(|| self.name.strip_prefix("__stop_"))
+        marked_section(&self.name)
     }
+}
+
+/// The section of which the symbol `name` marks the start or end.
+fn marked_section(name: &str) -> Option<&str> {
+    name.strip_prefix("__start_").or_else(|| name.strip_prefix("__stop_"))
+}
+
+/// True for names by which the linker marks a place.
+fn is_mark(name: &str) -> bool {
+    const MARKS: [&str; 21] = [
+        "_end",
+        "end",
+        "_edata",
+        "edata",
+        "_etext",
+        "etext",
+        "__etext",
+        "__bss_start",
+        "__data_start",
+        "data_start",
+        "__TMC_END__",
+        "__TMC_LIST__",
+        "__FRAME_END__",
+        "__EH_FRAME_BEGIN__",
+        "__GNU_EH_FRAME_HDR",
+        "_GLOBAL_OFFSET_TABLE_",
+        "_DYNAMIC",
+        "__ehdr_start",
+        "__executable_start",
+        "__rela_iplt_start",
+        "__rela_iplt_end",
+    ];
+    let array = name.starts_with("__") && (name.ends_with("_array_start") || name.ends_with("_array_end"));
+    array || marked_section(name).is_some() || MARKS.contains(&name)
 }
 
 /// A relocation that the linker applied and kept.

@@ -91,7 +91,9 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
             code.push(raw);
             continue;
         }
-        let Some(section) = section.or_else(|| end_section(sections, raw.address)) else { continue };
+        let Some(section) = section.or_else(|| end_section(sections, raw.address, raw.name)) else {
+            continue;
+        };
         // `--emit-relocs` keeps labels (`.L`) in the symbol table; what they name has no name.
         let data = [elf::STT_OBJECT, elf::STT_NOTYPE, elf::STT_COMMON].contains(&raw.kind);
         // A static without a size names a place in Rust, not what lies behind it.
@@ -139,12 +141,15 @@ fn extend_unsized(objects: &mut [Object], sections: &[Section<'_>]) {
 }
 
 /// The section that ends at `address` or shortly before it: `_end` and the like lie behind it.
-fn end_section(sections: &[Section<'_>], address: u64) -> Option<usize> {
+fn end_section(sections: &[Section<'_>], address: u64, name: &str) -> Option<usize> {
     /// The linker aligns a mark (`__TMC_END__`), so that it may lie in the gap to the next section.
     const MARK_ALIGNMENT: u64 = 64;
+    /// A mark of an empty section may be the first thing of its segment (lld).
+    const SEGMENT_ALIGNMENT: u64 = 1 << 16;
+    let most = if super::is_mark(name) { SEGMENT_ALIGNMENT } else { MARK_ALIGNMENT };
     sections.iter().rposition(|section| {
         let gap = address.checked_sub(section.range.end);
-        gap.is_some_and(|gap| gap < MARK_ALIGNMENT) && section.access != Access::Execute
+        gap.is_some_and(|gap| gap < most) && section.access != Access::Execute
     })
 }
 
