@@ -54,6 +54,7 @@ cases! {
     end_before_switch
     end_counted_down
     end_of_array_given
+    end_of_moved_variable
     entries_padded
     entries_tight
     entry_loop
@@ -132,6 +133,7 @@ cases! {
     new_pointer_table
     new_static_local
     new_table
+    new_tables_side_by_side
     new_variables
     new_writable_pointers
     no_plt
@@ -172,6 +174,7 @@ cases! {
     signal_handler
     sorting
     stack_protector
+    start_of_moved_variable
     static_constructor
     static_constructor_new
     static_executable

@@ -37,11 +37,13 @@ cases! {
     jump_through_data
     line_shift
     moved_and_changed
+    new_float_format
     new_format
     new_implementation
     new_panic
     new_static
     recursion
+    static_between
     static_initial_value
     statics_kept
     struct_field_added

@@ -1,6 +1,7 @@
 //! Functions as instruction streams: what their bytes refer to.
 
 mod decode;
+mod dereference;
 mod escape;
 mod labels;
 mod lengths;
@@ -11,6 +12,7 @@ mod thread_locals;
 mod values;
 
 pub use decode::{decode_function, instructions};
+pub use dereference::reads_first;
 pub use escape::{EndUse, end_use, keeps_address, lends_address};
 pub use tables::JumpTable;
 pub(crate) use templates::template_len;

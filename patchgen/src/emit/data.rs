@@ -55,16 +55,14 @@ impl Builder<'_, '_, '_> {
         symbol
     }
 
-    /// The new object with the new variables right before and behind it, all of them zero at first. They stay side by
-    /// side, so that an address means the same as one's end and as the next one's start.
+    /// The new object with the new variables, or constants, right before and behind it, all of them without pointers. They
+    /// stay side by side, so that an address means the same as one's end and as the next one's start.
     pub(super) fn neighbours(&self, id: ObjectId) -> Vec<ObjectId> {
         let image = &self.input.pair.new.image;
         let fits = |id: ObjectId| {
             let object = image.object(id);
-            let section = &image.sections[object.section];
-            section.access == Access::Write
-                && section.data.is_empty()
-                && object.sized
+            object.sized
+                && !object.is_relative_table()
                 && self.input.matching.old_object(id).is_none()
                 && !self.input.matching.is_ambiguous(id)
                 && crate::diff::data_pointers(image, object.range.clone()).is_empty()
@@ -111,8 +109,8 @@ impl Builder<'_, '_, '_> {
             Access::Write => (".data", SectionKind::Data),
             _ => (".rodata", SectionKind::ReadOnly),
         };
-        let contents = match image.bytes(object.range.clone()) {
-            Some(bytes) => SectionContents::Bytes(bytes.to_vec()),
+        let contents = match image.bytes(first..last) {
+            Some(bytes) => SectionContents::Bytes([&vec![0; lead as usize], bytes].concat()),
             None if kind == SectionKind::ReadOnly => SectionContents::Bytes(vec![0; size as usize]),
             None => SectionContents::Zero(size),
         };

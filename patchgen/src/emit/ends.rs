@@ -5,7 +5,7 @@
 
 use super::builder::Builder;
 use super::place::{NoPlace, User};
-use crate::code::{EndUse, Program, Reference, Use, end_use, lends_address};
+use crate::code::{EndUse, Program, Reference, Use, end_use, lends_address, reads_first};
 use crate::diff::data_pointers;
 use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent};
 use crate::report::RefusalKind;
@@ -52,7 +52,11 @@ impl Builder<'_, '_, '_> {
     fn means_start(&self, user: FunctionId, before: ObjectId, start: Start) -> bool {
         let program = self.input.pair.new;
         let object = program.image.object(before);
-        if object.names_function() || object.is_guard() || self.cannot_name(user, before) {
+        if object.names_function()
+            || object.is_guard()
+            || self.cannot_name(user, before)
+            || self.reads_start(user, start.address)
+        {
             return true;
         }
         let range = &object.range;
@@ -83,6 +87,17 @@ impl Builder<'_, '_, '_> {
             }
             EndUse::Descends => false,
         }
+    }
+
+    /// True if the function surely reads or writes what begins at `address` before it does anything else with it.
+    pub(super) fn reads_start(&self, user: FunctionId, address: u64) -> bool {
+        let program = self.input.pair.new;
+        let object = program.image.object_at(address).filter(|(_, offset)| *offset == 0);
+        let end = match object {
+            Some((id, _)) => Some(program.image.object(id).range.end),
+            None => program.piece_end(address),
+        };
+        end.is_some_and(|end| reads_first(program, user, address, end - address))
     }
 
     /// True if the function's old version refers to the same thing as often, where nothing corresponding ends.
