@@ -63,6 +63,14 @@ impl Units for SourceLines<'_, '_> {
         self.new.thread_locals().unwrap_or_default()
     }
 
+    fn old_name(&self, address: u64) -> Option<String> {
+        self.old.sole_name(address).ok().flatten()
+    }
+
+    fn new_name(&self, address: u64) -> Option<String> {
+        self.new.sole_name(address).ok().flatten()
+    }
+
     fn old_unit(&self, address: u64) -> Option<String> {
         unit_of(self.old, address)
     }

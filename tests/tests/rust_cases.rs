@@ -27,8 +27,11 @@ cases! {
     duplicate_functions
     enum_variant_added
     errors
+    event_changed
+    event_lines
     floats
     futures
+    generic_captures
     generic_instances
     generic_one_instance
     impl_inserted

@@ -5,6 +5,7 @@
 //! stays open is left unmatched.
 
 use super::constant_pairs::ConstantPairs;
+use super::kept_names::sole_instances;
 use super::same::data_pointers;
 use super::{Pair, Sameness, ThreadLocals};
 use crate::code::{Code, Program, Use};
@@ -24,6 +25,11 @@ pub trait Units: Sync {
     fn old_unit(&self, address: u64) -> Option<String>;
     /// The unit of the replacement's function at this address, if it is known.
     fn new_unit(&self, address: u64) -> Option<String>;
+    /// The whole name of the target's function at this address, types of a generic function's instance among it, if it
+    /// is known.
+    fn old_name(&self, address: u64) -> Option<String>;
+    /// The same of the replacement.
+    fn new_name(&self, address: u64) -> Option<String>;
     /// The names of the target's thread-local variables, with what they are declared in, by their places.
     fn old_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>>;
     /// The same of the replacement.
@@ -37,6 +43,14 @@ impl Units for () {
     }
 
     fn new_unit(&self, _: u64) -> Option<String> {
+        None
+    }
+
+    fn old_name(&self, _: u64) -> Option<String> {
+        None
+    }
+
+    fn new_name(&self, _: u64) -> Option<String> {
         None
     }
 
@@ -171,7 +185,7 @@ impl Matching {
         self.functions_to_old[new.0 as usize] = Some(old);
     }
 
-    fn pair_objects(&mut self, old: ObjectId, new: ObjectId) {
+    pub(super) fn pair_objects(&mut self, old: ObjectId, new: ObjectId) {
         self.objects_to_new[old.0 as usize] = Some(new);
         self.objects_to_old[new.0 as usize] = Some(old);
     }
@@ -267,6 +281,21 @@ impl Matching {
         let mut left_old: Vec<usize> = (0..olds.len()).collect();
         let mut left_new: Vec<usize> = (0..news.len()).collect();
         let mut found: Vec<(u32, u32, bool)> = Vec::new();
+        // Instances of a generic function of Rust go by their types, which only debugging information tells.
+        if is_rust(name_old(olds[0])) && is_rust(name_new(news[0])) {
+            let names_old = sole_instances(olds.len(), |index| {
+                units.old_name(pair.old.image.function(FunctionId(olds[index])).address())
+            });
+            let names_new = sole_instances(news.len(), |index| {
+                units.new_name(pair.new.image.function(FunctionId(news[index])).address())
+            });
+            for (name, old) in names_old {
+                let Some(new) = names_new.get(&name).copied() else { continue };
+                found.push((olds[old], news[new], true));
+                left_old.retain(|left| *left != old);
+                left_new.retain(|left| *left != new);
+            }
+        }
         for step in 0..3 {
             let weak = Sameness::by_key(pair, self);
             let fits = |old: usize, new: usize| {
@@ -383,6 +412,9 @@ impl Matching {
             open.iter().map(|(olds, _)| self.old_object_keys[olds[0] as usize]).collect();
         let old_uses = uses_of(pair.old, &self.old_object_keys, &shared);
         let new_uses = uses_of(pair.new, &self.new_object_keys, &shared);
+        for (olds, news) in &open {
+            self.match_kept_constants(pair, olds, news);
+        }
         // What code settles, data may settle further, and then code again. Each pair's data are read once.
         let mut from_data = Votes::default();
         let mut unread: Vec<_> =
@@ -571,7 +603,7 @@ fn whole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<String, u32>
 }
 
 /// The names that only one item has, with its number.
-fn sole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<&'n str, u32> {
+pub(super) fn sole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<&'n str, u32> {
     let mut found: HashMap<&str, Option<u32>> = HashMap::new();
     for (index, name) in names.enumerate() {
         found.entry(name).and_modify(|sole| *sole = None).or_insert(Some(index as u32));

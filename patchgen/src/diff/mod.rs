@@ -1,10 +1,12 @@
 //! Comparing two builds: which functions correspond, which are the same.
 
+mod callsites;
 mod compare;
 mod constant_pairs;
 mod data;
 mod exceptions;
 mod initial;
+mod kept_names;
 mod lines;
 mod matching;
 mod passed;

@@ -328,7 +328,7 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         if self.pair.old.image.object(old).is_relative_table() {
             return self.distances(a.start, b.start);
         }
-        self.data(a, b)
+        self.metadata(old, new).unwrap_or_else(|| self.data(a, b))
     }
 
     /// Compares what the entries of two tables of 32-bit distances from the table's beginning lead to.

@@ -77,6 +77,15 @@ impl<'s> DebugInfo<'s> {
         self.functions_at(address)?.first().map_or(Ok(None), |node| node.qualified_name())
     }
 
+    /// The same if all that describes the function agrees on it.
+    pub fn sole_name(&self, address: u64) -> Result<Option<String>, DwarfError> {
+        let functions = self.functions_at(address)?;
+        let names: Vec<Option<String>> =
+            functions.iter().map(|node| node.qualified_name()).collect::<Result<_, DwarfError>>()?;
+        let first = names.first().cloned().flatten();
+        Ok(first.filter(|first| names.iter().all(|name| name.as_ref() == Some(first))))
+    }
+
     /// Names of the parameters of the function at a link address, in order; empty for one without a name. `None` if
     /// nothing describes it, or if what describes it does not agree.
     pub fn parameters(&self, address: u64) -> Result<Option<Vec<String>>, DwarfError> {

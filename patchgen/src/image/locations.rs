@@ -23,7 +23,7 @@ impl Location<'_> {
 
 /// Longest name, largest line and column that are believed.
 const MAX_NAME: u64 = 4096;
-const MAX_LINE: u32 = 1 << 20;
+pub(crate) const MAX_LINE: u32 = 1 << 20;
 const MAX_COLUMN: u32 = 1 << 16;
 
 impl<'a> Image<'a> {
@@ -45,7 +45,7 @@ impl<'a> Image<'a> {
     }
 
     /// The text to which a pointer and a length at `address` lead.
-    fn name_at(&self, address: u64) -> Option<&'a [u8]> {
+    pub(crate) fn name_at(&self, address: u64) -> Option<&'a [u8]> {
         let bytes = self.bytes(address..address.checked_add(16)?)?;
         let word = |at: usize| bytes[at..at + 8].try_into().ok().map(u64::from_le_bytes);
         let start = match self.linkage.pointer_at(address) {

@@ -20,12 +20,14 @@ pub use linkage::{Linkage, Pointer, Slot};
 pub(crate) use load::read_file;
 pub use load::{ImageFile, load};
 pub use locations::Location;
+pub(crate) use locations::MAX_LINE;
 pub use lsda::{Action, CallSite, Lsda, RawLsda, ViaAddress, raw_lsda, read_lsda};
+pub(crate) use names::without_numbers;
 pub use names::{family, stem};
 pub use resolve::{Extent, Referent};
 pub use thread_locals::{ThreadLocals, TlsObject};
 
-pub(crate) use rust_names::{is_codegen_unit, is_numbered, is_rust};
+pub(crate) use rust_names::{is_codegen_unit, is_metadata, is_numbered, is_rust};
 pub(crate) use symbols::padding_len;
 
 use patchfile::BuildId;
@@ -166,11 +168,13 @@ impl Object {
         ["__func__", "__FUNCTION__", "__PRETTY_FUNCTION__"].contains(&stem(&self.name).as_str())
     }
 
-    /// True for the flags that say whether a static variable of a C++ function was made, and for type information, type
-    /// names and vtables (Itanium C++ ABI, sections 5.2.2 and 2.9.5). Nobody needs the address of such an object's end,
+    /// True for the flags that say whether a static variable of a C++ function was made, for type information, type
+    /// names and vtables (Itanium C++ ABI, sections 5.2.2 and 2.9.5), and for the statics that the macros of Rust's crate
+    /// tracing make, which only those name. Nobody needs the address of such an object's end,
     /// or counts down to its start.
     pub fn is_guard(&self) -> bool {
         ["_ZGV", "_ZTI", "_ZTS", "_ZTV"].iter().any(|prefix| self.name.starts_with(prefix))
+            || rust_names::is_callsite(&self.name)
     }
 
     /// True for clang's tables of distances from their own beginning, which nothing else marks

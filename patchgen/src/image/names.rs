@@ -57,7 +57,7 @@ fn without_ordinals(text: &str) -> String {
 }
 
 /// `text` without the numbers right behind each `mark`.
-pub(super) fn without_numbers(text: &str, mark: &str) -> String {
+pub(crate) fn without_numbers(text: &str, mark: &str) -> String {
     let mut pieces = text.split(mark);
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {

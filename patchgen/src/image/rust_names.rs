@@ -53,6 +53,20 @@ pub(crate) fn family(name: &str) -> Option<String> {
     Some(family)
 }
 
+/// True for the statics in which the macros of crate tracing keep what is known of a place that logs.
+pub(crate) fn is_callsite(name: &str) -> bool {
+    is_metadata(name) || ends_with(name, "::__CALLSITE")
+}
+
+/// True for what crate tracing tells of a place that logs (`tracing_core::Metadata`).
+pub(crate) fn is_metadata(name: &str) -> bool {
+    ends_with(name, "::__CALLSITE::META")
+}
+
+fn ends_with(name: &str, path: &str) -> bool {
+    name.contains("__CALLSITE") && family(name).is_some_and(|family| family.ends_with(path))
+}
+
 /// True if what stands for the source file of a function is a piece of a crate, with a hash and a number (rustc's codegen
 /// units).
 pub(crate) fn is_codegen_unit(source: &str) -> bool {
@@ -68,6 +82,17 @@ pub(crate) fn is_numbered(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statics_of_places_that_log() {
+        let legacy = "_ZN1a3log28_$u7b$$u7b$closure$u7d$$u7d$10__CALLSITE17h04b1d02d973a1a0cE";
+        let metadata = "_ZN1a3log10__CALLSITE4META17h04b1d02d973a1a0cE";
+        assert!(is_callsite(legacy) && !is_metadata(legacy));
+        assert!(is_callsite(metadata) && is_metadata(metadata));
+        assert!(is_metadata("_RNvNvNvCs1234_1a3log10___CALLSITE4META"));
+        assert!(!is_callsite("_ZN1a3log12MY__CALLSITE17h04b1d02d973a1a0cE"));
+        assert!(!is_callsite("__CALLSITE"));
+    }
 
     #[test]
     fn hashes_and_numbers_are_no_part_of_a_family() {
