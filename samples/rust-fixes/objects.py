@@ -242,6 +242,13 @@ def compare(old_directory, new_directory):
             found["changed"].append(function.name)
     found["new"] = [function.name for function in new.functions
                     if id(function) not in matched and any(name in in_new for name in function.names)]
+    # Objects that are the same in both builds give the program more functions, or fewer, when others begin or stop to call.
+    for change, build, there, elsewhere in (("new", new, in_new, in_old), ("removed", old, in_old, in_new)):
+        if there - elsewhere - {name for function in build.functions for name in function.names}:
+            known = len(build.functions)
+            build.load(same)
+            found[change] += [function.name for function in build.functions[known:]
+                              if not function.names.isdisjoint(there) and function.names.isdisjoint(elsewhere)]
     found["functions"] = len(in_old)
     return found
 

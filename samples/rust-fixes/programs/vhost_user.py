@@ -44,6 +44,7 @@ class Frontend:
             self._kicks.append(kick)
             self._calls.append(call)
         self._sent = 0
+        self._ask(GET_FEATURES) # an answer to this comes when all of the above is done
 
     def _tell(self, request, payload=b"", descriptor=None):
         message = struct.pack("<III", request, 1, len(payload)) + payload
