@@ -46,7 +46,11 @@ impl Image {
     /// All images of a process.
     pub fn all(map: &MemoryMap, memory: &RemoteMemory) -> Vec<Image> {
         let mut images: Vec<Image> = Vec::new();
-        for image in map.iter().filter_map(|mapping| Image::at(mapping, memory)) {
+        for mapping in map {
+            let Some(image) = Image::at(mapping, memory).filter(|image| !image.is_only_read(mapping, map))
+            else {
+                continue;
+            };
             // In a file of less than a page, the writable segment begins with the same bytes as the first one.
             let again = images
                 .iter()
@@ -87,6 +91,19 @@ impl Image {
         let bias = LoadBias(start.0.wrapping_sub(first.p_vaddr & !(PAGE - 1)));
         let build_id = headers.iter().find_map(|header| read_build_id(header, bias, memory));
         Some(Image { name, path, bias, build_id, headers })
+    }
+
+    /// True if `mapping`, where the image begins, is a file that somebody reads, as Rust's backtraces read the program's
+    /// symbols: it has the code at its place in the file, and nothing can be executed where the image would have it.
+    fn is_only_read(&self, mapping: &Mapping, map: &MemoryMap) -> bool {
+        let len = mapping.range.end.0 - mapping.range.start.0;
+        let is_code = |header: &&ProgramHeader| header.p_type == PT_LOAD && header.p_flags & PF_X != 0;
+        let mut code = self.headers.iter().filter(is_code).peekable();
+        let runs = |header: &ProgramHeader| {
+            map.find(self.runtime(header.p_vaddr)).is_some_and(|mapping| mapping.execute)
+        };
+        code.peek().is_some()
+            && code.all(|header| header.p_offset.saturating_add(header.p_filesz) <= len && !runs(header))
     }
 
     /// The one image of the process that `wanted` names.

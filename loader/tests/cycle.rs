@@ -38,6 +38,13 @@ fn single_thread_that_waits_for_input() {
     apply_and_revert(Link::Pie, &[]);
 }
 
+/// A file that is only read is no second copy of the image: Rust's backtraces map the program's file and keep it.
+#[test]
+fn own_file_in_memory() {
+    apply_and_revert(Link::Pie, &["reader"]);
+    apply_and_revert(Link::NonPie, &["reader"]);
+}
+
 #[test]
 fn non_pie() {
     apply_and_revert(Link::NonPie, &["busy", "1"]);

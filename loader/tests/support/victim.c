@@ -417,6 +417,14 @@ static void *breeder(void *unused) {
     }
 }
 
+/* The program's file in memory, as for reading its symbols. */
+static void read_own_file(void) {
+    int file = open("/proc/self/exe", O_RDONLY);
+    off_t size = lseek(file, 0, SEEK_END);
+    if (mmap(0, size, PROT_READ, MAP_PRIVATE, file, 0) == MAP_FAILED) abort();
+    close(file);
+}
+
 int main(int count, char **arguments) {
     if (pipe(hold_pipe) || pipe(wake_pipe)) abort();
     struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_ONSTACK | SA_RESTART};
@@ -437,6 +445,7 @@ int main(int count, char **arguments) {
         if (!strcmp(name, "poll")) poll_first = 200;
         if (!strcmp(name, "asleep")) poll_first = 100000000;
         if (!strcmp(name, "writable")) mprotect(start_of_text(), 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+        if (!strcmp(name, "reader")) read_own_file();
         if (!strcmp(name, "stuck")) start(waits_for_copy, 0);
         if (!strcmp(name, "masked")) masked_first = 1;
         if (!strcmp(name, "vfork")) start(waits_for_child, 0);
