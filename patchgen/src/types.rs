@@ -20,8 +20,10 @@ pub struct TypeCheck {
 }
 
 /// Compares the types that the given functions touch. A function has the same name in both lists. `zeroed` tells whether
-/// all live objects of a type have zeros in the padding that new members take, else why that is not known.
-pub fn check(
+/// all live objects of a type have zeros in the padding that new members take, else why that is not known. `entries` are
+/// those of tables of methods.
+#[allow(clippy::too_many_arguments, reason = "both builds, each with its functions, and what surrounds them")]
+pub(crate) fn check(
     images: [&Image<'_>; 2],
     old: Option<&DebugInfo<'_>>,
     old_functions: &[(String, u64)],
@@ -29,6 +31,7 @@ pub fn check(
     new_functions: &[(String, u64)],
     surroundings: &Surroundings,
     zeroed: &dyn Fn(&LayoutChange) -> Result<(), String>,
+    entries: &vtables::Entries<'_, '_, '_>,
 ) -> TypeCheck {
     let (Some(old), Some(new)) = (old, new) else {
         let warning =
@@ -65,7 +68,7 @@ pub fn check(
         out.refusals.push(Refusal::new(RefusalKind::TypeLayout, &variable.name, detail));
     }
     for table in &report.tables {
-        match vtables::check(table, (images[0], old), (images[1], new)) {
+        match vtables::check(table, (images[0], old), (images[1], new), entries) {
             Ok(refusal) => out.refusals.extend(refusal),
             Err(error) => {
                 out.checked = false;

@@ -19,6 +19,7 @@ use crate::report::{
 };
 use crate::source_lines::{SourceLines, Sources};
 use crate::types::{self, TypeCheck};
+use crate::vtables;
 use crate::warnings;
 use patchfile::PatchId;
 use rayon::prelude::*;
@@ -388,7 +389,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let changed = changes.iter().map(|change| change.old);
         let surroundings =
             types::surroundings(self.pair.old, self.callers(), changed, removed, self.pair.new, news, old);
-        types::check([old_image, new_image], old, &old_functions, new, &new_functions, &surroundings, &zeroed)
+        let images = [old_image, new_image];
+        let entries = vtables::Entries::new(self.pair, self.matching);
+        types::check(images, old, &old_functions, new, &new_functions, &surroundings, &zeroed, &entries)
     }
 
     fn finish(

@@ -239,6 +239,7 @@ cases! {
     variadic
     vector_constants
     virtual_calls
+    virtual_overridden
     visibility
     vtable
     vtable_grows

@@ -24,6 +24,7 @@ cases! {
     comment_only
     const_generics
     const_table
+    default_method_overridden
     duplicate_functions
     enum_variant_added
     errors
