@@ -63,11 +63,11 @@ impl Units for SourceLines<'_, '_> {
         self.new.thread_locals().unwrap_or_default()
     }
 
-    fn old_name(&self, address: u64) -> Option<String> {
+    fn old_path(&self, address: u64) -> Option<String> {
         self.old.sole_name(address).ok().flatten()
     }
 
-    fn new_name(&self, address: u64) -> Option<String> {
+    fn new_path(&self, address: u64) -> Option<String> {
         self.new.sole_name(address).ok().flatten()
     }
 

@@ -180,6 +180,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         comparison.spread_constants(&data);
         comparison.refuse_data(&data);
         comparison.refuse_reshaped();
+        comparison.refuse_namesakes();
         comparison.refuse_constructors();
         comparison.refuse_thread_locals();
         comparison.refuse_sets();
@@ -268,6 +269,21 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
                 let subject = constants::subject(self.pair.new, id);
                 self.refusals.push(Refusal::new(RefusalKind::AmbiguousVariable, subject, detail));
             }
+        }
+    }
+
+    /// Live data may hold the address of a function of Rust of which it is not known which new one it is.
+    fn refuse_namesakes(&mut self) {
+        for id in self.matching.uncertain_functions() {
+            let name = &self.pair.old.image.function(id).name;
+            let detail = "other functions share its path (closures of one function, items of one name that a macro makes), and \
+                          it is not known which of the new ones live data that holds its address should call";
+            self.refusals.push(Refusal {
+                kind: RefusalKind::AmbiguousFunction,
+                subject: name.clone(),
+                detail: detail.to_owned(),
+                functions: vec![name.clone()],
+            });
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Directives {
     pub refused: Vec<(String, String)>,
     /// `flags`: more flags for the compiler and the linker.
     pub flags: Vec<String>,
+    /// `new-flags`: more flags for the new build of a case in Rust.
+    pub new_flags: Vec<String>,
     /// `only`: the one compiler that can build the case, `gcc` or `clang`.
     pub only: Option<String>,
     /// `lines`: what the program prints while it is patched and unpatched, where this is not just the old build's line
@@ -79,6 +81,7 @@ impl Directives {
             "removed" => self.removed.extend(words()),
             "line-only" => self.line_only.extend(words()),
             "flags" => self.flags.extend(words()),
+            "new-flags" => self.new_flags.extend(words()),
             "refused" => {
                 let (kind, subject) = value.split_once(' ').unwrap_or((value, ""));
                 self.refused.push((kind.to_owned(), subject.to_owned()));

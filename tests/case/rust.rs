@@ -182,7 +182,7 @@ impl RustCase {
         command.args(["--edition=2024", "-Awarnings", "--check-cfg=cfg(new)", "-o", "program"]);
         command.args(configuration.flags()).args(&self.directives.flags).arg(&source);
         if new {
-            command.arg("--cfg=new");
+            command.arg("--cfg=new").args(&self.directives.new_flags);
         }
         run(&mut command);
         if configuration.stripped {

@@ -19,6 +19,7 @@ cases! {
     changed_str
     closure_changed
     closure_inserted
+    closures_exchanged
     collections
     column_shift
     comment_only
@@ -37,9 +38,11 @@ cases! {
     generic_one_instance
     impl_inserted
     inlined
+    instances_exchanged
     iterators
     jump_through_data
     line_shift
+    local_namesakes
     moved_and_changed
     new_float_format
     new_format
@@ -49,6 +52,7 @@ cases! {
     recursion
     static_between
     static_initial_value
+    static_namesakes
     statics_kept
     struct_field_added
     sub_slices
@@ -56,6 +60,7 @@ cases! {
     tables_that_meet
     tail_of_table
     thread_local_kept
+    thread_local_namesakes
     threads
     trait_objects
     walk_to_end

@@ -1,9 +1,8 @@
-//! Which constant and which instance of a generic function of a Rust program is which, by names of which not all parts are
-//! stable.
+//! Which constant of a Rust program is which, by names that hold numbers of closures.
 
-use super::matching::{is_constant, sole_names};
+use super::matching::is_constant;
 use super::{Matching, Pair, Sameness};
-use crate::image::{Image, ObjectId, is_rust, without_numbers};
+use crate::image::{Image, ObjectId, is_rust};
 use std::collections::BTreeMap;
 
 impl Matching {
@@ -29,18 +28,4 @@ impl Matching {
             }
         }
     }
-}
-
-/// The names with types, without the numbers of closures, that only one of `count` functions has, with its index. None
-/// if not all names are known.
-pub(super) fn sole_instances(
-    count: usize,
-    name: impl Fn(usize) -> Option<String>,
-) -> BTreeMap<String, usize> {
-    let names: Option<Vec<String>> =
-        (0..count).map(|index| Some(without_numbers(&name(index)?, "#"))).collect();
-    let names = names.unwrap_or_default();
-    let sole = sole_names(names.iter().map(String::as_str));
-    let instances = sole.into_iter().filter(|(name, _)| name.contains('<'));
-    instances.map(|(name, index)| (name.to_owned(), index as usize)).collect()
 }

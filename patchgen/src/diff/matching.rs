@@ -5,16 +5,20 @@
 //! stays open is left unmatched.
 
 use super::constant_pairs::ConstantPairs;
-use super::kept_names::sole_instances;
+use super::namesakes::Found;
 use super::same::data_pointers;
+use super::votes::Votes;
 use super::{Pair, Sameness, ThreadLocals};
 use crate::code::{Code, Program, Use};
 use crate::image::{
-    Access, FunctionId, Image, ObjectId, Pointer, Referent, family, is_codegen_unit, is_numbered, is_rust,
+    Access, FunctionId, Image, ObjectId, Pointer, Referent, family, is_codegen_unit, is_rust,
 };
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// Functions or objects of one key: the target's, and the replacement's.
+pub(super) type Group = (Vec<u32>, Vec<u32>);
 
 /// Number of a key; equal numbers mean equal file and stem of the name.
 pub(super) type Key = u32;
@@ -25,11 +29,11 @@ pub trait Units: Sync {
     fn old_unit(&self, address: u64) -> Option<String>;
     /// The unit of the replacement's function at this address, if it is known.
     fn new_unit(&self, address: u64) -> Option<String>;
-    /// The whole name of the target's function at this address, types of a generic function's instance among it, if it
-    /// is known.
-    fn old_name(&self, address: u64) -> Option<String>;
+    /// The path in the source of the target's function at this address with the types that it is made for, if it is
+    /// known.
+    fn old_path(&self, address: u64) -> Option<String>;
     /// The same of the replacement.
-    fn new_name(&self, address: u64) -> Option<String>;
+    fn new_path(&self, address: u64) -> Option<String>;
     /// The names of the target's thread-local variables, with what they are declared in, by their places.
     fn old_thread_locals(&self) -> BTreeMap<u64, BTreeSet<String>>;
     /// The same of the replacement.
@@ -46,11 +50,11 @@ impl Units for () {
         None
     }
 
-    fn old_name(&self, _: u64) -> Option<String> {
+    fn old_path(&self, _: u64) -> Option<String> {
         None
     }
 
-    fn new_name(&self, _: u64) -> Option<String> {
+    fn new_path(&self, _: u64) -> Option<String> {
         None
     }
 
@@ -80,7 +84,13 @@ pub struct Matching {
     /// New objects whose key several objects share and that are left unmatched.
     ambiguous: BTreeSet<ObjectId>,
     /// New functions of which several share file and name, paired by their order only.
-    by_order: BTreeSet<FunctionId>,
+    pub(super) by_order: BTreeSet<FunctionId>,
+    /// Old functions of Rust that share their path with others, and were told from them by bodies or numbers.
+    pub(super) grouped: BTreeSet<FunctionId>,
+    /// Old functions of Rust whose addresses data or code hold, and of which nothing tells which new one they are.
+    pub(super) uncertain: BTreeSet<FunctionId>,
+    /// Functions of the target whose addresses data or code hold, once anybody asks.
+    pub(super) addressed: Option<BTreeSet<FunctionId>>,
     /// Unnamed constants of Rust programs.
     pub(super) constants: ConstantPairs,
     /// The correspondence of thread-local variables.
@@ -129,6 +139,9 @@ impl Matching {
             objects_to_old: vec![None; new.objects.len()],
             ambiguous: BTreeSet::new(),
             by_order: BTreeSet::new(),
+            grouped: BTreeSet::new(),
+            uncertain: BTreeSet::new(),
+            addressed: None,
             constants: ConstantPairs::default(),
             thread_locals: ThreadLocals::new(&old.tls, &new.tls, units),
             old_function_keys,
@@ -138,6 +151,7 @@ impl Matching {
         };
         matching.match_functions(pair, units);
         matching.match_objects(pair);
+        matching.note_users_of_namesakes(pair);
         matching.match_moved_objects(pair, &old_families, &new_families);
         if old.is_rust && new.is_rust {
             matching.constants = ConstantPairs::find(pair, &matching);
@@ -175,14 +189,29 @@ impl Matching {
         self.by_order.contains(&new)
     }
 
+    /// Old functions of Rust that share their path, whose addresses live data may hold, and of which nothing tells
+    /// which new one they are.
+    pub fn uncertain_functions(&self) -> impl Iterator<Item = FunctionId> {
+        self.uncertain.iter().copied()
+    }
+
     /// Number of matched functions.
     pub fn matched_functions(&self) -> usize {
         self.functions_to_new.iter().flatten().count()
     }
 
-    fn pair_functions(&mut self, old: FunctionId, new: FunctionId) {
+    pub(super) fn pair_functions(&mut self, old: FunctionId, new: FunctionId) {
         self.functions_to_new[old.0 as usize] = Some(new);
         self.functions_to_old[new.0 as usize] = Some(old);
+    }
+
+    /// Takes pairs back.
+    pub(super) fn part_functions(&mut self, olds: &[u32]) {
+        for old in olds {
+            if let Some(new) = self.functions_to_new[*old as usize].take() {
+                self.functions_to_old[new.0 as usize] = None;
+            }
+        }
     }
 
     pub(super) fn pair_objects(&mut self, old: ObjectId, new: ObjectId) {
@@ -192,17 +221,15 @@ impl Matching {
 
     fn match_functions(&mut self, pair: &Pair<'_, '_>, units: &dyn Units) {
         let groups = groups(&self.old_function_keys, &self.new_function_keys);
-        self.match_whole_names(pair);
         let mut open = Vec::new();
-        for (mut olds, mut news) in groups.into_values() {
-            olds.retain(|old| self.new_function(FunctionId(*old)).is_none());
-            news.retain(|new| self.old_function(FunctionId(*new)).is_none());
+        for (olds, news) in groups.into_values() {
             match (olds.as_slice(), news.as_slice()) {
                 ([old], [new]) => self.pair_functions(FunctionId(*old), FunctionId(*new)),
                 ([], _) | (_, []) => {}
                 _ => open.push((olds, news)),
             }
         }
+        let alone = self.match_namesakes(pair, units, &mut open);
         // Bodies that call functions of another open group are told apart once that group is settled.
         loop {
             let keys: BTreeSet<Key> =
@@ -220,44 +247,32 @@ impl Matching {
                 self.match_group(pair, units, &olds, &news, stuck);
             }
         }
+        self.match_merged(pair, &alone);
         self.match_moved_functions(pair);
     }
 
-    /// Matches functions of Rust whose whole names, hashes included, are the same and hold no numbers of closures: the
-    /// hash stands for all types of a generic function's instance.
-    fn match_whole_names(&mut self, pair: &Pair<'_, '_>) {
-        let (old, new) = (&pair.old.image, &pair.new.image);
-        let names =
-            |image: &Image<'_>| whole_names(image.functions.iter().map(|function| function.name.as_str()));
-        let news = names(new);
-        for (name, old) in names(old) {
-            if let Some(new) = news.get(&name) {
-                self.pair_functions(FunctionId(old), FunctionId(*new));
-            }
-        }
-        let names = |image: &Image<'_>| whole_names(image.objects.iter().map(|object| object.name.as_str()));
-        let news = names(new);
-        for (name, old) in names(old) {
-            if let Some(new) = news.get(&name) {
-                self.pair_objects(ObjectId(old), ObjectId(*new));
-            }
-        }
-    }
-
-    /// True if a function of a group refers to one whose key is among `keys` and not the group's own.
-    fn leads_to_other(&self, pair: &Pair<'_, '_>, keys: &BTreeSet<Key>, olds: &[u32], news: &[u32]) -> bool {
+    /// True if a function of a group refers to one that is not matched and whose key is among `keys` and not the
+    /// group's own.
+    pub(super) fn leads_to_other(
+        &self,
+        pair: &Pair<'_, '_>,
+        keys: &BTreeSet<Key>,
+        olds: &[u32],
+        news: &[u32],
+    ) -> bool {
         let own = self.old_function_keys[olds[0] as usize];
-        let leads = |program: &Program<'_>, all: &[Key], id: u32| {
+        let leads = |program: &Program<'_>, all: &[Key], matched: &dyn Fn(FunctionId) -> bool, id: u32| {
             program.code(FunctionId(id)).references.iter().any(|reference| match reference.referent {
                 Referent::Code { function, .. } => {
                     let key = all[function.0 as usize];
-                    key != own && keys.contains(&key)
+                    key != own && keys.contains(&key) && !matched(function)
                 }
                 _ => false,
             })
         };
-        olds.iter().any(|id| leads(pair.old, &self.old_function_keys, *id))
-            || news.iter().any(|id| leads(pair.new, &self.new_function_keys, *id))
+        let (old, new) = (|id| self.new_function(id).is_some(), |id| self.old_function(id).is_some());
+        olds.iter().any(|id| leads(pair.old, &self.old_function_keys, &old, *id))
+            || news.iter().any(|id| leads(pair.new, &self.new_function_keys, &new, *id))
     }
 
     /// Matches functions that share a key: same unit, name and body; same unit and body; same unit and name. Pairs
@@ -280,22 +295,7 @@ impl Matching {
         let new_units: Vec<_> = news.iter().map(|id| unit_new(*id)).collect();
         let mut left_old: Vec<usize> = (0..olds.len()).collect();
         let mut left_new: Vec<usize> = (0..news.len()).collect();
-        let mut found: Vec<(u32, u32, bool)> = Vec::new();
-        // Instances of a generic function of Rust go by their types, which only debugging information tells.
-        if is_rust(name_old(olds[0])) && is_rust(name_new(news[0])) {
-            let names_old = sole_instances(olds.len(), |index| {
-                units.old_name(pair.old.image.function(FunctionId(olds[index])).address())
-            });
-            let names_new = sole_instances(news.len(), |index| {
-                units.new_name(pair.new.image.function(FunctionId(news[index])).address())
-            });
-            for (name, old) in names_old {
-                let Some(new) = names_new.get(&name).copied() else { continue };
-                found.push((olds[old], news[new], true));
-                left_old.retain(|left| *left != old);
-                left_new.retain(|left| *left != new);
-            }
-        }
+        let mut found: Vec<(Found, bool)> = Vec::new();
         for step in 0..3 {
             let weak = Sameness::by_key(pair, self);
             let fits = |old: usize, new: usize| {
@@ -313,13 +313,12 @@ impl Matching {
                 let Some(new) = left_new.iter().copied().find(|new| fits(old, *new)) else { continue };
                 let by_number =
                     (step == 2 || uncertain) && family(name_old(olds[old])) != *name_old(olds[old]);
-                // Bodies that are the same but for names of one path are as good as each other.
-                let alike = step < 2 && !uncertain && is_rust(name_old(olds[old]));
-                let sole = alike
-                    || left_new.iter().filter(|new| fits(old, **new)).count() == 1
-                        && left_old.iter().filter(|old| fits(**old, new)).count() == 1
-                        && (!by_number || (left_old.len() == 1 && left_new.len() == 1));
-                found.push((olds[old], news[new], sole));
+                let sole = left_new.iter().filter(|new| fits(old, **new)).count() == 1
+                    && left_old.iter().filter(|old| fits(**old, new)).count() == 1
+                    && (!by_number || (left_old.len() == 1 && left_new.len() == 1));
+                // Calls of what is not settled are no evidence.
+                let same_body = step == 0 || (step == 1 && !uncertain);
+                found.push((Found { old: olds[old], new: news[new], same_body }, sole));
                 left_old.retain(|left| *left != old);
                 left_new.retain(|left| *left != new);
             }
@@ -331,24 +330,20 @@ impl Matching {
                 || old_units[*old] == new_units[*new]
                 || is_rust(name_old(olds[*old])))
         {
-            found.push((olds[*old], news[*new], true));
+            found.push((Found { old: olds[*old], new: news[*new], same_body: false }, true));
         }
-        // Where all names are as before, hashes included, and no body says otherwise, the numbers in them did not move.
-        let names = |ids: &[u32], name: &dyn Fn(u32) -> String| -> BTreeSet<String> {
-            ids.iter().map(|id| name(*id)).collect()
-        };
-        let kept =
-            found.iter().all(|(old, new, _)| is_rust(name_old(*old)) && name_old(*old) == name_new(*new))
-                && names(olds, &|id| name_old(id).clone()) == names(news, &|id| name_new(id).clone());
-        if kept {
-            for (.., sole) in &mut found {
-                *sole = true;
+        if is_rust(name_old(olds[0])) {
+            let found: Vec<Found> = found.into_iter().map(|(found, _)| found).collect();
+            for found in &found {
+                self.pair_functions(FunctionId(found.old), FunctionId(found.new));
             }
+            self.note_doubts(pair, units, (olds, news), &found);
+            return;
         }
         // If one pair of a name and unit was made by order, so were all of that name and unit.
         let doubtful: BTreeSet<String> =
-            found.iter().filter(|(.., sole)| !sole).map(|(old, ..)| name_old(*old).clone()).collect();
-        for (old, new, sole) in found {
+            found.iter().filter(|(_, sole)| !sole).map(|(found, _)| name_old(found.old).clone()).collect();
+        for (Found { old, new, .. }, sole) in found {
             if !sole || (doubtful.contains(name_old(old)) && unit_old(old).is_none()) {
                 self.by_order.insert(FunctionId(new));
             }
@@ -395,10 +390,8 @@ impl Matching {
 
     fn match_objects(&mut self, pair: &Pair<'_, '_>) {
         let groups = groups(&self.old_object_keys, &self.new_object_keys);
-        let mut open: Vec<(Vec<u32>, Vec<u32>)> = Vec::new();
-        for (mut olds, mut news) in groups.into_values() {
-            olds.retain(|old| self.new_object(ObjectId(*old)).is_none());
-            news.retain(|new| self.old_object(ObjectId(*new)).is_none());
+        let mut open: Vec<Group> = Vec::new();
+        for (olds, news) in groups.into_values() {
             match (olds.as_slice(), news.as_slice()) {
                 ([old], [new]) => self.pair_objects(ObjectId(*old), ObjectId(*new)),
                 ([], _) | (_, []) => {}
@@ -459,6 +452,9 @@ impl Matching {
             if rest_old.is_empty() {
                 continue;
             }
+            self.pair_by_contents(pair, &rest_old, &rest_new);
+            let (rest_old, rest_new) = (left_old(self), left_new(self));
+            self.pair_kept_objects(pair, (&olds, &news), (&rest_old, &rest_new));
             self.ambiguous
                 .extend(rest_new.into_iter().map(ObjectId).filter(|id| !is_constant(&pair.new.image, *id)));
         }
@@ -473,7 +469,8 @@ impl Matching {
     ) -> Votes {
         let weak = Sameness::by_key(pair, self);
         let mut votes = Votes::default();
-        for old in pair.old.image.function_ids() {
+        // Functions that may be each other tell nothing of their variables.
+        for old in pair.old.image.function_ids().filter(|old| !self.grouped.contains(old)) {
             let Some(new) = self.new_function(old) else { continue };
             let left = |ids: &[ObjectId], done: &[Option<ObjectId>]| -> Vec<ObjectId> {
                 ids.iter().copied().filter(|id| done[id.0 as usize].is_none()).collect()
@@ -545,37 +542,6 @@ impl Matching {
     }
 }
 
-/// Evidence that an old object is a new one.
-#[derive(Default)]
-struct Votes {
-    to_new: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
-    to_old: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
-}
-
-impl Votes {
-    fn add(&mut self, old: ObjectId, new: ObjectId) {
-        self.to_new.entry(old).or_default().insert(new);
-        self.to_old.entry(new).or_default().insert(old);
-    }
-
-    /// Leaves only the pairs that `open` takes.
-    fn keep(&mut self, open: impl Fn(ObjectId, ObjectId) -> bool) {
-        for (from, to) in [(&mut self.to_new, false), (&mut self.to_old, true)] {
-            from.retain(|a, others| {
-                others.retain(|b| if to { open(*b, *a) } else { open(*a, *b) });
-                !others.is_empty()
-            });
-        }
-    }
-
-    /// The pairs that no evidence contradicts.
-    fn agreed(&self) -> Vec<(ObjectId, ObjectId)> {
-        let pairs = self.to_new.iter().filter_map(|(old, news)| Some((*old, *news.first()?, news.len())));
-        let sole = pairs.filter(|(_, new, count)| *count == 1 && self.to_old[new].len() == 1);
-        sole.map(|(old, new, _)| (old, new)).collect()
-    }
-}
-
 /// For each function the objects it refers to whose keys are in `shared`, in order.
 fn uses_of(program: &Program<'_>, keys: &[Key], shared: &BTreeSet<Key>) -> Vec<Vec<ObjectId>> {
     let uses = |code: &Code| {
@@ -596,14 +562,8 @@ fn distinct(ids: &[ObjectId], keys: &[Key]) -> bool {
     objects.len() == keys.len()
 }
 
-/// The names of Rust that only one item has and that hold no numbers of closures, with the item's number.
-fn whole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<String, u32> {
-    let names = sole_names(names).into_iter().filter(|(name, _)| is_rust(name) && !is_numbered(name));
-    names.map(|(name, index)| (name.to_owned(), index)).collect()
-}
-
 /// The names that only one item has, with its number.
-pub(super) fn sole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<&'n str, u32> {
+fn sole_names<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<&'n str, u32> {
     let mut found: HashMap<&str, Option<u32>> = HashMap::new();
     for (index, name) in names.enumerate() {
         found.entry(name).and_modify(|sole| *sole = None).or_insert(Some(index as u32));
@@ -623,8 +583,8 @@ pub(super) fn file_of<'s>(name: &str, source: Option<&'s Arc<str>>) -> Option<&'
     source.filter(|source| !is_rust(name) && !is_codegen_unit(source))
 }
 
-fn groups(olds: &[Key], news: &[Key]) -> BTreeMap<Key, (Vec<u32>, Vec<u32>)> {
-    let mut groups: BTreeMap<Key, (Vec<u32>, Vec<u32>)> = BTreeMap::new();
+fn groups(olds: &[Key], news: &[Key]) -> BTreeMap<Key, Group> {
+    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
     for (index, key) in olds.iter().enumerate() {
         groups.entry(*key).or_default().0.push(index as u32);
     }

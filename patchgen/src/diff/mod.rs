@@ -9,11 +9,13 @@ mod initial;
 mod kept_names;
 mod lines;
 mod matching;
+mod namesakes;
 mod passed;
 mod pieces;
 mod same;
 mod thread_locals;
 mod undecided;
+mod votes;
 
 pub use compare::{FunctionChange, compare_functions};
 pub use data::{DataChange, compare_data};
@@ -25,8 +27,8 @@ pub(crate) use matching::is_constant;
 pub use matching::{Matching, Units};
 pub use same::Sameness;
 pub(crate) use same::{data_pointers, describe};
-pub(crate) use thread_locals::local_slot;
 pub use thread_locals::{NoCounterpart, ThreadLocals};
+pub(crate) use thread_locals::{local_slot, used_places};
 
 use crate::code::Program;
 

@@ -17,6 +17,9 @@ pub struct ThreadLocals {
     to_old: Vec<Option<usize>>,
     /// New variables of which several share file and name.
     ambiguous: BTreeSet<usize>,
+    /// New variables of Rust of one path, with their counterparts: paired by a hash or number, which counts those of
+    /// their path.
+    counted: BTreeMap<usize, usize>,
     same_layout: bool,
 }
 
@@ -79,6 +82,7 @@ impl ThreadLocals {
             old: old.clone(),
             new: new.clone(),
             ambiguous: BTreeSet::new(),
+            counted: BTreeMap::new(),
             same_layout: false,
         };
         let mut groups: BTreeMap<Key, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
@@ -89,13 +93,11 @@ impl ThreadLocals {
             groups.entry(key(variable)).or_default().1.push(index);
         }
         let mut described = None;
-        matched.pair_whole_names();
-        for (mut olds, mut news) in groups.into_values() {
-            olds.retain(|old| matched.to_new[*old].is_none());
-            news.retain(|new| matched.to_old[*new].is_none());
+        for (olds, news) in groups.into_values() {
             match (olds.as_slice(), news.as_slice()) {
                 ([old], [new]) => matched.pair(*old, *new),
                 ([], _) | (_, []) => {}
+                _ if matched.pair_counted(&olds, &news) => {}
                 _ => {
                     let (old, new) = described
                         .get_or_insert_with(|| (units.old_thread_locals(), units.new_thread_locals()));
@@ -107,22 +109,57 @@ impl ThreadLocals {
         matched
     }
 
-    /// Pairs the variables of Rust of which the whole names are the same: the numbers in them count within the item that
-    /// `thread_local!` names.
-    fn pair_whole_names(&mut self) {
-        let names = |storage: &image::ThreadLocals| -> BTreeMap<String, Vec<usize>> {
-            let mut names: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-            for (index, variable) in storage.variables.iter().enumerate().filter(|(_, v)| is_rust(&v.name)) {
-                names.entry(variable.name.clone()).or_default().push(index);
-            }
-            names
+    /// Pairs variables of Rust of one path by their whole names, if these are the same in both builds: a guess, which
+    /// does for functions that did not change.
+    fn pair_counted(&mut self, olds: &[usize], news: &[usize]) -> bool {
+        let names = |storage: &image::ThreadLocals, ids: &[usize]| -> BTreeMap<String, usize> {
+            ids.iter().map(|id| (storage.variables[*id].name.clone(), *id)).collect()
         };
-        let news = names(&self.new);
-        for (name, old) in names(&self.old) {
-            if let ([old], Some([new])) = (old.as_slice(), news.get(&name).map(Vec::as_slice)) {
-                self.pair(*old, *new);
+        let (old_names, new_names) = (names(&self.old, olds), names(&self.new, news));
+        let kept = old_names.len() == olds.len()
+            && new_names.len() == news.len()
+            && old_names.keys().eq(new_names.keys())
+            && old_names.keys().all(|name| is_rust(name));
+        if kept {
+            for (old, new) in old_names.into_values().zip(new_names.into_values()) {
+                self.pair(old, new);
+                self.counted.insert(new, old);
             }
         }
+        kept
+    }
+
+    /// True if one of these places of the target's storage is in a variable of which only a hash or number tells which one
+    /// it is.
+    pub(super) fn uses_counted(&self, places: &[u64]) -> bool {
+        let counted = self.counted.values().map(|old| &self.old.variables[*old]);
+        let mut used = counted.filter(|variable| places.iter().any(|place| variable.range().contains(place)));
+        used.next().is_some()
+    }
+
+    /// A variable that a function of the replacement uses and of which only a hash or number tells which one of the
+    /// target it is. One alone in both versions of a function is certain. `old` and `new` are the places that they use.
+    pub fn only_counted(&self, old: &[u64], new: &[u64]) -> Option<&str> {
+        let used = |storage: &image::ThreadLocals, id: usize, places: &[u64]| {
+            let variable = &storage.variables[id];
+            places.iter().any(|place| variable.offset == *place || variable.range().contains(place))
+        };
+        let mut paths: BTreeMap<String, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+        for (is, was) in &self.counted {
+            let (olds, news) = paths.entry(family(&self.new.variables[*is].name)).or_default();
+            if used(&self.new, *is, new) {
+                news.push(*is);
+            }
+            if used(&self.old, *was, old) {
+                olds.push(*was);
+            }
+        }
+        let doubtful = paths.values().find(|(olds, news)| match (olds.as_slice(), news.as_slice()) {
+            (_, []) => false,
+            ([old], [new]) => self.counted.get(new) != Some(old),
+            _ => true,
+        });
+        doubtful.map(|(_, news)| self.new.variables[news[0]].name.as_str())
     }
 
     fn pair(&mut self, old: usize, new: usize) {
@@ -377,4 +414,13 @@ pub(crate) fn local_slot(program: &Program<'_>, referent: &Referent) -> Option<(
         Pointer::ThreadLocal { kind, name, addend } if name.is_empty() => Some((*kind, *addend as u64)),
         _ => None,
     }
+}
+
+/// The places in the image's thread-local storage to which fields and slots of a function lead.
+pub(crate) fn used_places(program: &Program<'_>, id: FunctionId) -> Vec<u64> {
+    let code = program.code(id);
+    let fields = code.thread_locals.fields.iter().map(|field| field.base.unwrap_or(field.place));
+    let slots =
+        code.references.iter().filter_map(|reference| Some(local_slot(program, &reference.referent)?.1));
+    fields.chain(slots).collect()
 }

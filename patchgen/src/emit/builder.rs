@@ -362,8 +362,7 @@ impl Builder<'_, '_, '_> {
             return None;
         }
         if self.input.matching.is_by_order(change.new) {
-            let detail =
-                "several functions of this name are in files of the same name and more than one changed";
+            let detail = "several functions of this name are in files of the same name, or in one function, and more than one changed";
             self.refuse(RefusalKind::AmbiguousFunction, &old.name, detail.to_owned(), change.new);
             return None;
         }

@@ -124,7 +124,8 @@ impl Builder<'_, '_, '_> {
             return no(RefusalKind::InteriorReference, &function.name, detail);
         }
         if self.input.matching.is_by_order(id) {
-            let detail = "functions of this name are in several files of the same name, and nothing tells which is meant";
+            let detail = "several functions have this name (in files of the same name, or in one function), and nothing tells \
+                          which is meant";
             return no(RefusalKind::AmbiguousFunction, &function.name, detail);
         }
         // A function keeps its old address as identity, and calls go where the latest patch redirects them.

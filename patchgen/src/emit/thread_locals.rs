@@ -4,7 +4,7 @@ use super::alignment::Demands;
 use super::builder::Builder;
 use super::place::{NoPlace, Placed};
 use crate::code::{Reference, TlsField, Use, ZeroSlot};
-use crate::diff::{NoCounterpart, local_slot};
+use crate::diff::{NoCounterpart, local_slot, used_places};
 use crate::image::{FunctionId, Pointer};
 use crate::report::RefusalKind;
 use object::elf;
@@ -18,6 +18,15 @@ impl Builder<'_, '_, '_> {
     /// Refuses a function of which it is not certain which numbers lead to thread-local variables, unless they mean the
     /// same in both builds.
     pub(super) fn check_thread_locals(&mut self, id: FunctionId) -> bool {
+        let variables = &self.input.matching.thread_locals;
+        let before = self.input.matching.old_function(id);
+        let before = before.map_or(Vec::new(), |old| used_places(self.input.pair.old, old));
+        let places = used_places(self.input.pair.new, id);
+        if let Some(variable) = variables.only_counted(&before, &places) {
+            let none = NoCounterpart::Namesakes(variable.to_owned());
+            self.refuse(RefusalKind::ThreadLocal, &none.subject(), none.detail(), id);
+            return false;
+        }
         let uses = &self.input.pair.new.code(id).thread_locals;
         let Some(address) = uses.uncertain.filter(|_| !self.input.matching.thread_locals.same_layout())
         else {
