@@ -197,6 +197,17 @@ pub(crate) fn surroundings(
         }
         replaced = kept;
     }
+    // What only these call never runs without them, and is the same in both builds.
+    loop {
+        let called =
+            callers.branches.iter().filter(|(id, by)| !replaced.contains(id) && by.is_subset(&replaced));
+        let more: Vec<FunctionId> =
+            called.map(|(id, _)| *id).filter(|id| callers.is_inner(old, *id, &replaced)).collect();
+        if more.is_empty() {
+            break;
+        }
+        replaced.extend(more);
+    }
     let inner = replaced.iter().filter(|id| callers.is_inner(old, **id, &replaced));
     Surroundings {
         used: used_data(new, functions),

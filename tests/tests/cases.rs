@@ -102,6 +102,11 @@ cases! {
     kept_by_strtol
     kept_by_tail_call
     lambda
+    lambda_behind_pointer
+    lambda_captures
+    lambda_captures_exchanged
+    lambda_of_algorithm
+    lambda_of_template
     lambda_stored
     lazy_import
     libc_data
@@ -235,6 +240,7 @@ cases! {
     tls_threads
     unchanged
     unchanged_library
+    unnamed_class_stored
     variable_type
     variadic
     vector_constants

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use rayon::prelude::*;
 
 use super::attribution::attribute;
+use super::closures::mentions_lambda;
 use super::debug_info::DebugInfo;
 use super::node::Node;
 use super::reach::units_of_body;
@@ -58,6 +59,10 @@ pub fn compare_layouts(
         attribute(new.debug, &new.groups, &surroundings.used, &mut different)?;
         drop_transient(&old, surroundings, &mut different)?;
     }
+    // The lambda itself says it best.
+    if different.iter().any(|difference| matches!(difference.key, TypeKey::Unnamed(_))) {
+        report.prototypes.retain(|prototype| !prototype.of_lambda);
+    }
     let mut changes = BTreeMap::new();
     for change in different.into_iter().map(Difference::into_change) {
         let key = (change.type_name.clone(), change.file.clone(), change.detail.clone());
@@ -103,21 +108,24 @@ pub(super) fn describes_types(debug: &DebugInfo<'_>, unit: UnitId) -> Result<boo
     Ok(debug.root(unit)?.subtree().map(Node::tag).any(is_type))
 }
 
-/// Leaves out closures of Rust of which no value can be alive when the patch is applied.
+/// Leaves out closures and lambdas, and types that hold them, of which no value can be alive when the patch is applied.
 fn drop_transient(
     old: &Side<'_, '_>,
     surroundings: &Surroundings,
     different: &mut Vec<Difference<'_>>,
 ) -> Result<(), DwarfError> {
-    let is_closure = |key: &TypeKey| matches!(key, TypeKey::Tag(name) if name.contains("{closure_env}"));
-    let keys = different.iter().filter(|difference| difference.crate_name.is_some());
-    let rust: HashSet<_> = keys.map(|difference| difference.key).filter(|key| is_closure(key)).collect();
-    if rust.is_empty() || surroundings.replaced.is_empty() {
+    let is_closure = |difference: &&Difference<'_>| match difference.key {
+        TypeKey::Tag(name) if difference.crate_name.is_some() => name.contains("{closure_env}"),
+        TypeKey::Tag(name) => mentions_lambda(name),
+        key => matches!(key, TypeKey::Unnamed(_)),
+    };
+    let closures: HashSet<_> = different.iter().filter(is_closure).map(|difference| difference.key).collect();
+    if closures.is_empty() || surroundings.replaced.is_empty() {
         return Ok(());
     }
-    let mentions = Mentions::read(old.debug, surroundings, &old.names, &rust)?;
+    let mentions = Mentions::read(old.debug, surroundings, &old.names, &closures)?;
     let mut transient = HashSet::new();
-    for key in rust {
+    for key in closures {
         if mentions.is_transient(key)? {
             transient.insert(key);
         }

@@ -9,12 +9,15 @@
 //! rustc are read, with type units and split debug files; the supplementary files of dwz are refused.
 //!
 //! The modules build on each other in this order: `sections`, `split`, `debug_info` with `unit`, `address_index` and `node`;
-//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `layout_diff`; `unit_types`
-//! and `rust_names`, `unit_pair`, `vtables` and `reach`; `attribution`, `transient`, `layout_check`.
+//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `closures`; `layout_diff`;
+//! `unit_types` and `rust_names`, `unit_pair`, `vtables` and `reach`; `attribution`, `transient` with
+//! `cpp_mentions`, `layout_check`.
 
 mod address_index;
 mod attribution;
+mod closures;
 mod compiled;
+mod cpp_mentions;
 mod debug_info;
 mod error;
 mod functions;

@@ -86,7 +86,9 @@ pub struct PrototypeChange {
     pub old: String,
     /// Return type and parameters in the new build.
     pub new: String,
-    /// A function of Rust that may be called by code which the patch does not replace: it hands over what the old
-    /// prototype says.
+    /// A function of Rust, or one made for a lambda, that may be called by code which the patch does not replace: it hands
+    /// over what the old prototype says.
     pub called_otherwise: bool,
+    /// It is made for a lambda of C++ that captures other things.
+    pub of_lambda: bool,
 }

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::closures::LambdaNames;
 use super::layout::TypeLayout;
 use super::type_names::TypeKey;
 use super::unit_types::UnitTypes;
@@ -18,11 +19,14 @@ use super::unit_types::UnitTypes;
 pub(super) struct RustNames {
     /// By name with number.
     digests: HashMap<String, u64>,
+    /// The same for C++.
+    lambdas: LambdaNames,
 }
 
 impl RustNames {
     /// Reads the closures and futures among the types of some units.
-    pub(super) fn read<'t>(types: impl Iterator<Item = &'t UnitTypes>) -> Self {
+    pub(super) fn read<'t>(types: impl Iterator<Item = &'t UnitTypes> + Clone) -> Self {
+        let lambdas = LambdaNames::read(types.clone().flat_map(|types| &types.lambdas));
         let mut parts: HashMap<&str, Vec<(&str, &TypeLayout)>> = HashMap::new();
         for (key, layouts) in types.flat_map(|types| &types.layouts) {
             let TypeKey::Tag(name) = key else { continue };
@@ -38,17 +42,22 @@ impl RustNames {
             reading.digest(name);
         }
         let digests = reading.digests.into_iter().map(|(name, digest)| (name.to_owned(), digest));
-        Self { digests: digests.collect() }
+        Self { digests: digests.collect(), lambdas }
     }
 
     /// The text of a type without numbers.
     pub(super) fn text(&self, text: &str) -> Option<String> {
-        text.contains('#').then(|| rewrite(text, false, &mut |name| self.digests.get(name).copied()))
+        self.lambdas.text(text).or_else(|| {
+            text.contains('#').then(|| rewrite(text, false, &mut |name| self.digests.get(name).copied()))
+        })
     }
 
     /// The key of a type without numbers; the same for all closures of a function.
     pub(super) fn key(&self, key: &TypeKey) -> Option<TypeKey> {
         match key {
+            TypeKey::Tag(name) if name.contains("(lambda") => self.lambdas.text(name).map(TypeKey::Tag),
+            TypeKey::Constant(name) => self.lambdas.text(name).map(TypeKey::Constant),
+            TypeKey::Unnamed(name) => self.lambdas.text(name).map(TypeKey::Unnamed),
             TypeKey::Tag(name) if name.contains('#') => {
                 let name = rewrite(name, true, &mut |name| self.digests.get(name).copied());
                 Some(TypeKey::Tag(name))

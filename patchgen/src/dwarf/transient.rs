@@ -1,4 +1,4 @@
-//! Closures of Rust of which no value is alive while none of the replaced functions runs.
+//! Closures of Rust, and lambdas of C++, of which no value is alive while none of the replaced functions runs.
 //!
 //! A fix often changes what a closure captures, and with it the types of the iterators that hold the closure. No source
 //! can write the type of a closure, so no cast leads to one unseen. Values of such a type live in the frames of the functions that make them. If all of these are replaced, and none of them is
@@ -7,12 +7,15 @@
 //! That is taken for certain only if every entry of the old build's debug information that mentions the type, or one
 //! that holds it, belongs to a replaced function; if no prototype of a function that other code calls does so; and if
 //! nothing says that a value may be kept elsewhere: no variable with static storage, no owning or raw pointer, no table
-//! of virtual functions, no type that names it as a parameter without holding it.
+//! of virtual functions, no type that names it as a parameter without holding it. What C++ adds to that is in
+//! `cpp_mentions`.
 
 use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use super::closures;
+use super::cpp_mentions;
 use super::debug_info::DebugInfo;
 use super::layout_check::describes_types;
 use super::node::Node;
@@ -28,6 +31,8 @@ pub(super) struct Mentions<'m, 'd, 's> {
     surroundings: &'m Surroundings,
     /// Whether all code of Rust is described with its types.
     complete: bool,
+    /// Units with classes of C++ of which it is not known which lambdas they are for.
+    opaque: HashSet<UnitId>,
     /// The entries that refer to each entry.
     referrers: HashMap<DieId, Vec<DieId>>,
     /// The entries of each of the types.
@@ -35,7 +40,7 @@ pub(super) struct Mentions<'m, 'd, 's> {
 }
 
 /// What one entry means for the types that it refers to.
-enum Mention {
+pub(super) enum Mention {
     /// None of its business.
     Nothing,
     /// Another entry that holds a value of the type, or lends one.
@@ -45,7 +50,7 @@ enum Mention {
 }
 
 impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
-    /// Reads all units of Rust for mentions of the given types.
+    /// Reads all units of Rust and C++ for mentions of the given types.
     pub(super) fn read(
         debug: &'d DebugInfo<'s>,
         surroundings: &'m Surroundings,
@@ -55,7 +60,9 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
         let mut units = Vec::new();
         let mut complete = !surroundings.undescribed;
         for unit in debug.unit_ids()? {
-            if debug.unit(unit)?.is_rust() {
+            if debug.unit(unit)?.is_cpp() {
+                units.push(unit);
+            } else if debug.unit(unit)?.is_rust() {
                 // The standard library comes without types. It has none of the program's, save in what is generic, and
                 // that is compiled with the program.
                 complete &= debug.unit(unit)?.is_of_toolchain() || describes_types(debug, unit)?;
@@ -64,22 +71,33 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
         }
         let read = |unit: &UnitId| unit_mentions(debug, *unit, names, wanted);
         let units: Vec<_> = units.par_iter().map(read).collect::<Result<_, _>>()?;
-        let mut mentions =
-            Self { debug, surroundings, complete, referrers: HashMap::new(), types: HashMap::new() };
-        for (referrers, types) in units {
-            for (target, referrer) in referrers {
+        let (opaque, referrers, types) = (HashSet::new(), HashMap::new(), HashMap::new());
+        let mut mentions = Self { debug, surroundings, complete, opaque, referrers, types };
+        for found in units {
+            for (target, referrer) in found.references {
                 mentions.referrers.entry(target).or_default().push(referrer);
             }
-            for (key, die) in types {
+            for (key, die) in found.types {
                 mentions.types.entry(key).or_default().push(die);
             }
+            mentions.opaque.extend(found.opaque);
         }
         Ok(mentions)
     }
 
     /// Whether no value of a type is alive while no replaced function runs.
     pub(super) fn is_transient(&self, key: &TypeKey) -> Result<bool, DwarfError> {
-        let Some(dies) = self.types.get(key).filter(|_| self.complete) else { return Ok(false) };
+        let Some(dies) = self.types.get(key) else { return Ok(false) };
+        let mut search = cpp_mentions::Search::default();
+        for die in dies {
+            let known = match self.debug.unit(die.unit)?.is_rust() {
+                true => self.complete,
+                false => !self.opaque.contains(&die.unit) && search.begin(self, self.debug.node(*die)?)?,
+            };
+            if !known {
+                return Ok(false);
+            }
+        }
         let mut queue = dies.clone();
         let mut holders = HashSet::new();
         let mut named = Vec::new();
@@ -87,8 +105,13 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
             if !holders.insert(id) {
                 continue;
             }
-            for referrer in self.referrers.get(&id).into_iter().flatten() {
-                match self.mention(self.debug.node(*referrer)?, &mut named)? {
+            for referrer in self.referrers(id) {
+                let referrer = self.debug.node(*referrer)?;
+                let found = match referrer.unit().is_rust() {
+                    true => self.mention(referrer, &mut named)?,
+                    false => search.mention(self, referrer, id)?,
+                };
+                match found {
                     Mention::Nothing => {}
                     Mention::Holder(holder) => queue.push(holder),
                     Mention::Anywhere => return Ok(false),
@@ -107,6 +130,25 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
             }
         }
         Ok(true)
+    }
+
+    pub(super) fn node(&self, id: DieId) -> Result<Node<'d, 's>, DwarfError> {
+        self.debug.node(id)
+    }
+
+    /// The entries that refer to one.
+    pub(super) fn referrers(&self, id: DieId) -> &[DieId] {
+        self.referrers.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether code does not run while the patch is applied, and not afterwards.
+    pub(super) fn is_replaced(&self, address: u64) -> bool {
+        self.surroundings.replaced.iter().any(|range| range.contains(&address))
+    }
+
+    /// Whether nothing but replaced code refers to the function at an address.
+    pub(super) fn is_inner(&self, address: u64) -> bool {
+        self.surroundings.inner.contains(&address)
     }
 
     fn mention(&self, node: Node<'d, 's>, named: &mut Vec<DieId>) -> Result<Mention, DwarfError> {
@@ -165,16 +207,15 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
         };
         let in_prototype = in_prototype && function.id() == node.id();
         let ranges = function.attributes()?.ranges()?;
-        let inside = |address: u64| self.surroundings.replaced.iter().any(|range| range.contains(&address));
-        if !ranges.iter().all(|range| inside(range.begin)) {
+        if !ranges.iter().all(|range| self.is_replaced(range.begin)) {
             return Ok(Mention::Anywhere);
         }
-        let is_inner = |range: &gimli::Range| self.surroundings.inner.contains(&range.begin);
+        let is_inner = |range: &gimli::Range| self.is_inner(range.begin);
         if in_prototype && !ranges.is_empty() && !ranges.iter().any(is_inner) {
             return Ok(Mention::Anywhere);
         }
         // Whoever completes an abstract function, or inlined it, mentions the type too.
-        for referrer in self.referrers.get(&function.id()).into_iter().flatten() {
+        for referrer in self.referrers(function.id()) {
             let referrer = self.debug.node(*referrer)?;
             let found = match referrer.tag() {
                 gimli::DW_TAG_subprogram => self.function(referrer, in_prototype)?,
@@ -189,9 +230,17 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
     }
 }
 
-type UnitMentions = (Vec<(DieId, DieId)>, Vec<(TypeKey, DieId)>);
+/// What one unit says.
+#[derive(Default)]
+struct UnitMentions {
+    /// References, target first.
+    references: Vec<(DieId, DieId)>,
+    /// The entries of wanted types.
+    types: Vec<(TypeKey, DieId)>,
+    /// The unit, if it has classes of C++ of which it is not known which lambdas they are for.
+    opaque: Option<UnitId>,
+}
 
-/// The references of one unit, target first, and the entries of wanted types.
 fn unit_mentions(
     debug: &DebugInfo<'_>,
     unit: UnitId,
@@ -215,16 +264,24 @@ fn unit_mentions(
             gimli::DW_AT_import,
         ] {
             if let Some(target) = attributes.reference(name)? {
-                found.0.push((target.id(), node.id()));
+                found.references.push((target.id(), node.id()));
             }
         }
-        if is_aggregate(tag)
-            && let Some(key) = type_names.type_key(node)?
-        {
+        if !is_aggregate(tag) {
+            continue;
+        }
+        let key = match type_names.type_key(node)? {
+            Some(key) => Some(key),
+            None => closures::key(node)?,
+        };
+        if let Some(key) = key {
             let key = names.key(&key).unwrap_or(key);
             if wanted.contains(&key) {
-                found.1.push((key, node.id()));
+                found.types.push((key, node.id()));
             }
+        }
+        if cpp_mentions::is_opaque(node)? {
+            found.opaque = Some(unit);
         }
     }
     Ok(found)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use gimli::AttributeValue;
 
 use super::DwarfError;
+use super::closures::is_lambda;
 use super::debug_info::DebugInfo;
 use super::node::{Attributes, Node};
 use super::placement::{array_lengths, byte_size, position};
@@ -290,7 +291,9 @@ impl<'d, 's> TypeNames<'d, 's> {
                 target = link.attributes()?.reference(gimli::DW_AT_type)?;
             }
             let Some(target) = target.filter(|target| is_aggregate(target.tag())) else { continue };
+            // Templates have typedefs of the lambdas that they are made for.
             if !target.attributes()?.has(gimli::DW_AT_name)
+                && !is_lambda(target)?
                 && let Some(name) = node.qualified_name()?
             {
                 let key = match indirections.as_str() {
@@ -323,6 +326,8 @@ pub(super) enum TypeKey {
     Base(String),
     /// An enumerator of an enum that has no name: a constant that live data may hold.
     Constant(String),
+    /// Classes of C++ without a name: all lambdas of one function.
+    Unnamed(String),
 }
 
 impl TypeKey {
@@ -337,7 +342,11 @@ impl TypeKey {
     /// The name, without a keyword.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Tag(name) | Self::Typedef(name) | Self::Base(name) | Self::Constant(name) => name.clone(),
+            Self::Tag(name)
+            | Self::Typedef(name)
+            | Self::Base(name)
+            | Self::Constant(name)
+            | Self::Unnamed(name) => name.clone(),
             Self::Target { name, indirections } => format!("target of {name} ({indirections})"),
         }
     }

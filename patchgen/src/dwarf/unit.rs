@@ -45,6 +45,7 @@ pub(super) struct Unit<'s> {
     name: String,
     group: String,
     is_rust: bool,
+    is_cpp: bool,
     build_directory: String,
     dies: OnceLock<Result<Vec<Die>, DwarfError>>,
     lines: OnceLock<Result<LineTable, DwarfError>>,
@@ -78,6 +79,7 @@ impl<'s> Unit<'s> {
         let root = gimli.header.entry(&gimli.abbreviations, gimli.header.root_offset());
         let language =
             root.map_err(|cause| debug.error("debug_info", cause))?.attr_value(gimli::DW_AT_language);
+        let is_cpp = matches!(language, Some(gimli::AttributeValue::Language(language)) if is_cpp(language));
         let is_rust = language == Some(gimli::AttributeValue::Language(gimli::DW_LANG_Rust));
         let group = if is_rust { crate_of(&name).to_owned() } else { name.clone() };
         let dies = OnceLock::new();
@@ -89,6 +91,7 @@ impl<'s> Unit<'s> {
             name,
             group,
             is_rust,
+            is_cpp,
             build_directory,
             dies,
             lines: OnceLock::new(),
@@ -126,6 +129,10 @@ impl<'s> Unit<'s> {
 
     pub(super) fn is_rust(&self) -> bool {
         self.is_rust
+    }
+
+    pub(super) fn is_cpp(&self) -> bool {
+        self.is_cpp
     }
 
     /// Whether it was compiled with the toolchain, not with the program.
@@ -246,6 +253,18 @@ impl<'s> Unit<'s> {
         }
         Ok(dies)
     }
+}
+
+fn is_cpp(language: gimli::DwLang) -> bool {
+    matches!(
+        language,
+        gimli::DW_LANG_C_plus_plus
+            | gimli::DW_LANG_C_plus_plus_03
+            | gimli::DW_LANG_C_plus_plus_11
+            | gimli::DW_LANG_C_plus_plus_14
+            | gimli::DW_LANG_C_plus_plus_17
+            | gimli::DW_LANG_C_plus_plus_20
+    )
 }
 
 /// The name of a unit of rustc, `src/main.rs/@/crate.hash-cgu.0`, without what tells the units of a crate and the

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::closures::lambdas_of;
 use super::debug_info::DebugInfo;
 use super::layout::TypeLayout;
 use super::layout_diff::{self, Differences};
@@ -95,7 +96,8 @@ impl<'p> Pair<'p, '_, '_, '_> {
         surroundings: &Surroundings,
     ) -> Result<Differing<'p>, DwarfError> {
         let types = self.differing_types(old_pool, new_pool)?;
-        let (variables, prototypes) = (self.differing_variables(), self.differing_prototypes(surroundings)?);
+        let (variables, prototypes) =
+            (self.differing_variables(), self.differing_prototypes(surroundings)?);
         Ok(Differing { types, variables, prototypes })
     }
 
@@ -134,7 +136,7 @@ impl<'p> Pair<'p, '_, '_, '_> {
                 // A type with several keys is reported once.
                 let old_entry = self.old.and_then(|build| build.first_die(key));
                 let new_entry = self.new.and_then(|build| build.first_die(key));
-                if matches!(key, TypeKey::Tag(_) | TypeKey::Constant(_))
+                if matches!(key, TypeKey::Tag(_) | TypeKey::Constant(_) | TypeKey::Unnamed(_))
                     || seen.insert((old_entry, new_entry))
                 {
                     let mut file = layout.file.clone();
@@ -198,13 +200,24 @@ impl<'p> Pair<'p, '_, '_, '_> {
             let Some((before, after)) = function.node.zip(twin.and_then(|twin| twin.node)) else { continue };
             let was = old_names.prototype(before, "")? + &old_names.captured(before)?;
             let is = new_names.prototype(after, "")? + &new_names.captured(after)?;
+            // Live data knows a lambda of C++ by the functions that are made for it.
+            let lambdas = [lambdas_of(before, &mut old_names)?, lambdas_of(after, &mut new_names)?];
+            let same_lambdas = lambdas[0] == lambdas[1];
+            let [was, is] = if was == is { [was + &lambdas[0], is + &lambdas[1]] } else { [was, is] };
             let (was, is) = (old.names.text(&was).unwrap_or(was), new.names.text(&is).unwrap_or(is));
             if was != is {
                 let (old, new) = (readable(&was), readable(&is));
-                let called_otherwise =
-                    before.unit().is_rust() && !surroundings.inner.contains(&function.address);
+                let called_otherwise = (before.unit().is_rust() || !same_lambdas)
+                    && !surroundings.inner.contains(&function.address);
                 let file = after.decl_file()?;
-                found.push(PrototypeChange { function: name.clone(), file, old, new, called_otherwise });
+                found.push(PrototypeChange {
+                    function: name.clone(),
+                    file,
+                    old,
+                    new,
+                    called_otherwise,
+                    of_lambda: !same_lambdas,
+                });
             }
         }
         Ok(found)

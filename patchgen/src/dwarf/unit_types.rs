@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::DwarfError;
+use super::closures::{self, Place};
 use super::debug_info::DebugInfo;
 use super::layout::{self, TypeLayout};
 use super::node::Node;
@@ -28,6 +29,8 @@ pub(super) struct UnitTypes {
     pub(super) variables: HashMap<String, Vec<StaticVariable>>,
     /// Compilation units that types of this one are described in (link-time optimisation does that).
     pub(super) referred: BTreeSet<UnitId>,
+    /// Where lambdas stand, and in which function.
+    pub(super) lambdas: Vec<(Place, String)>,
 }
 
 /// A variable with static storage, or the declaration of one elsewhere. Variables of files and namespaces without a
@@ -85,6 +88,7 @@ impl UnitTypes {
             self.variables.entry(name).or_default().extend(variables);
         }
         self.referred.extend(other.referred);
+        self.lambdas.extend(other.lambdas);
     }
 
     /// Takes the numbers out of names that rustc made up.
@@ -99,6 +103,8 @@ impl UnitTypes {
                 if let Some(name) = names.text(&member.type_name) {
                     member.type_name = name.into();
                 }
+                // A base class goes by its type.
+                rename(&mut member.name);
             }
             let key = names.key(&key).unwrap_or(key);
             for layout in layouts {
@@ -140,7 +146,11 @@ impl UnitTypes {
                 // The stub of a type in a type unit.
                 _ if has_type_units && node.attributes()?.has(gimli::DW_AT_signature) => {}
                 _ if layout::states_layout(node) => {
-                    let keys = names.type_keys(node)?;
+                    let mut keys = names.type_keys(node)?;
+                    if keys.is_empty() {
+                        keys.extend(closures::key(node)?);
+                        self.note_lambda(node)?;
+                    }
                     if keys.is_empty() {
                         self.read_constants(node)?;
                         continue;
@@ -157,6 +167,16 @@ impl UnitTypes {
             }
         }
         Ok(imports)
+    }
+
+    fn note_lambda(&mut self, node: Node<'_, '_>) -> Result<(), DwarfError> {
+        if closures::is_lambda(node)?
+            && let Some(place) = closures::place(node)?
+        {
+            let function = node.scope()?;
+            self.lambdas.extend((!function.is_empty()).then_some((place, function)));
+        }
+        Ok(())
     }
 
     /// The enumerators of an enum without a name are known by their own.

@@ -26,8 +26,8 @@ pub struct UsedData {
 pub struct Surroundings {
     /// The data that the functions of the new build use.
     pub used: Vec<UsedData>,
-    /// The code of the old build that does not run while the patch is applied, and not afterwards: that of changed
-    /// functions, and of removed ones that only these call.
+    /// The code of the old build that does not run while the patch is applied, and is not what it was afterwards: that of
+    /// changed functions, and of others that only these call.
     pub replaced: Vec<Range<u64>>,
     /// Whether the old build has code of Rust that no debugging information covers.
     pub undescribed: bool,
