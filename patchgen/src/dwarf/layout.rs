@@ -132,8 +132,24 @@ pub(super) fn constant(enumerator: Node<'_, '_>, of: Node<'_, '_>) -> Result<Typ
     })
 }
 
-/// The keyword of [`constant`]s.
-pub(super) const CONSTANT: &str = "enumerator";
+/// A constant that is not of an enum.
+pub(super) fn named_value(node: Node<'_, '_>, value: i128) -> Result<TypeLayout, DwarfError> {
+    Ok(TypeLayout {
+        keyword: CONSTANT,
+        size: None,
+        alignment: None,
+        representation: None,
+        members: Vec::new(),
+        enumerators: vec![Enumerator {
+            name: node.name()?.unwrap_or_default().into_owned(),
+            value: Some(value),
+        }],
+        file: node.decl_file()?,
+    })
+}
+
+/// The keyword of constants.
+pub(super) const CONSTANT: &str = "constant";
 
 /// Whether an entry can state a layout of its own.
 pub(super) fn states_layout(node: Node<'_, '_>) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::layout::{Enumerator, Member, Role, TypeLayout};
+use super::layout::{CONSTANT, Enumerator, Member, Role, TypeLayout};
 use super::placement::Position;
 
 /// How many differences of one type a message lists before it counts the rest.
@@ -120,7 +120,12 @@ pub(super) fn compare(old: &TypeLayout, new: &TypeLayout) -> Differences {
     }
     compare_members(old, new, &mut found);
     let variants = old.members.iter().chain(&new.members).any(|member| member.role == Role::Variant);
-    compare_enumerators(&old.enumerators, &new.enumerators, variants, &mut found);
+    let noun = match old.keyword {
+        _ if variants => "the value that selects variant",
+        CONSTANT => "constant",
+        _ => "enumerator",
+    };
+    compare_enumerators(&old.enumerators, &new.enumerators, noun, variants, &mut found);
     found
 }
 
@@ -252,7 +257,13 @@ fn extent(member: &Member) -> Option<(u64, u64)> {
 }
 
 /// Compares named values. `variants`: those that select variants, which are members and reported as such.
-fn compare_enumerators(old: &[Enumerator], new: &[Enumerator], variants: bool, found: &mut Differences) {
+fn compare_enumerators(
+    old: &[Enumerator],
+    new: &[Enumerator],
+    noun: &str,
+    variants: bool,
+    found: &mut Differences,
+) {
     let before: HashMap<_, _> = old.iter().map(|item| (item.name.as_str(), item.value)).collect();
     let after: HashMap<_, _> = new.iter().map(|item| (item.name.as_str(), item.value)).collect();
     let text = |value: Option<i128>| match value {
@@ -268,8 +279,7 @@ fn compare_enumerators(old: &[Enumerator], new: &[Enumerator], variants: bool, f
                 found.push(LayoutChangeKind::EnumeratorAdded, text);
             }
             Some(was) if was != value => {
-                let what = if variants { "the value that selects variant" } else { "enumerator" };
-                let text = format!("{what} `{name}` changed from {} to {}", text(*was), text(*value));
+                let text = format!("{noun} `{name}` changed from {} to {}", text(*was), text(*value));
                 found.push(LayoutChangeKind::EnumValueChanged, text);
             }
             Some(_) => {}

@@ -11,7 +11,7 @@ use super::layout::{self, TypeLayout};
 use super::node::Node;
 use super::placement::byte_size;
 use super::rust_names::RustNames;
-use super::type_names::{TypeKey, TypeNames, is_qualifier};
+use super::type_names::{TypeKey, TypeNames, integer, is_aggregate, is_qualifier};
 use super::unit::{DieId, UnitId};
 use super::variables::{StaticLocation, block_path, kept_as, static_addresses, static_location};
 
@@ -138,7 +138,11 @@ impl UnitTypes {
                 imports.extend(node.attributes()?.type_units()?);
             }
             match node.tag() {
-                gimli::DW_TAG_variable => self.read_variable(node, names)?,
+                gimli::DW_TAG_variable => {
+                    self.read_variable(node, names)?;
+                    self.read_named_value(node)?;
+                }
+                gimli::DW_TAG_member => self.read_named_value(node)?,
                 gimli::DW_TAG_imported_unit => {
                     let target = node.attributes()?.reference(gimli::DW_AT_import)?;
                     imports.extend(target.map(|target| target.id().unit));
@@ -190,6 +194,27 @@ impl UnitTypes {
             self.dies.entry(key.clone()).or_default().push(node.id());
             self.add_layout(key, layout::constant(child, node)?);
         }
+        Ok(())
+    }
+
+    /// A constant of a file, namespace or class that has a value and no place is like an enumerator without an enum. What
+    /// is true or false is no code for anything that data hold.
+    fn read_named_value(&mut self, node: Node<'_, '_>) -> Result<(), DwarfError> {
+        let attributes = node.attributes()?;
+        let Some(value) = attributes.value(gimli::DW_AT_const_value).and_then(integer) else {
+            return Ok(());
+        };
+        let of_class = node.parent().is_some_and(|outer| is_aggregate(outer.tag()));
+        if attributes.has(gimli::DW_AT_location)
+            || !(of_class || is_at_file_level(node))
+            || !is_named_number(node.type_node()?)?
+        {
+            return Ok(());
+        }
+        let Some(name) = node.qualified_name()? else { return Ok(()) };
+        let key = TypeKey::Constant(name);
+        self.dies.entry(key.clone()).or_default().push(node.id());
+        self.add_layout(key, layout::named_value(node, value)?);
         Ok(())
     }
 
@@ -251,6 +276,28 @@ fn is_at_file_level(node: Node<'_, '_>) -> bool {
             gimli::DW_TAG_compile_unit | gimli::DW_TAG_partial_unit | gimli::DW_TAG_namespace
         )
     })
+}
+
+/// Whether a type is that of a constant number: `const`, and neither `bool` nor an address.
+fn is_named_number(of: Option<Node<'_, '_>>) -> Result<bool, DwarfError> {
+    let mut constant = false;
+    let mut next = of;
+    for _ in 0..MAX_LINKS {
+        let Some(node) = next else { break };
+        match node.tag() {
+            gimli::DW_TAG_base_type => {
+                let encoding = node.attributes()?.value(gimli::DW_AT_encoding);
+                let boolean = gimli::AttributeValue::Encoding(gimli::DW_ATE_boolean);
+                return Ok(constant && encoding != Some(boolean));
+            }
+            gimli::DW_TAG_enumeration_type => return Ok(constant),
+            gimli::DW_TAG_typedef => {}
+            tag if is_qualifier(tag) => constant |= tag == gimli::DW_TAG_const_type,
+            _ => return Ok(false),
+        }
+        next = node.attributes()?.reference(gimli::DW_AT_type)?;
+    }
+    Ok(false)
 }
 
 /// Whether a type, or the element of an array, is `const`.
