@@ -308,9 +308,20 @@ fn names_of(symbol: &str) -> Vec<String> {
     let whole = plain.strip_suffix(".body").or_else(|| plain.strip_suffix(".init")).unwrap_or(&plain);
     let last = whole.rsplit('.').next().unwrap_or(whole);
     let mut names = vec![symbol.to_owned(), plain.clone(), whole.to_owned(), last.to_owned()];
+    names.extend(local_part(whole).map(str::to_owned));
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// `E5count` of the mangled name of a variable in a function, `_ZZ1fvE5count`.
+fn local_part(symbol: &str) -> Option<&str> {
+    let inner = symbol.strip_prefix("_ZZ")?;
+    let starts = inner.match_indices('E').map(|(at, _)| at);
+    let start = starts.filter(|at| inner[at + 1..].starts_with(|c: char| c.is_ascii_digit())).last()?;
+    let part = &inner[start..];
+    let number = part.rsplit_once('_').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    Some(number.map_or(part, |(part, _)| part))
 }
 
 /// True for data that compilers and linkers make for themselves: no type of the source describes it.

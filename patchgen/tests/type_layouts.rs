@@ -18,7 +18,7 @@ impl Builds {
         for (version, define) in [("old", "-DOLD"), ("new", "-DNEW")] {
             let directory = builds.directory.path().join(version);
             std::fs::create_dir(&directory).expect("a directory");
-            let name = if compiler == "g++" { "unit.cc" } else { "unit.c" };
+            let name = if compiler.ends_with("++") { "unit.cc" } else { "unit.c" };
             std::fs::write(directory.join(name), source).expect("writing a source");
             let common = ["-O2", "-g", "-fno-exceptions", "-Wl,--build-id=sha1", define];
             for arguments in [&["-c", name, "-o", "unit.o"][..], &["unit.o", "-o", "program"]] {
@@ -297,4 +297,38 @@ fn assembly_and_backtrace_only_units_are_said_to_be_unchecked() {
     // In the range of a unit it may touch all types of it.
     let verdict = Builds::make("gcc", &["-fno-toplevel-reorder"], &assembly(".text")).verdict();
     assert_eq!(refused(&verdict).functions, ["f"]);
+}
+
+#[test]
+fn what_clang_keeps_in_a_pointers_stead_has_the_pointers_type() {
+    // Its symbol is `block.body` or `f.block.body`, and nothing says where `block` is.
+    let source = |outside: &str, inside: &str| {
+        format!(
+            "
+            #include <stdlib.h>
+            #ifdef NEW
+            typedef unsigned short number;
+            #else
+            typedef unsigned char number;
+            #endif
+            {outside}
+            __attribute__((noinline)) int f(int n, int write) {{
+                {inside}
+                if (!block) block = (number *)malloc(64);
+                if (write) block[n & 3] = n + 10;
+                return block[n & 3];
+            }}
+            int main(int argc, char **argv) {{ return f(argc, argc > 1) + f(argc + 1, 0); }}"
+        )
+    };
+    let declaration = "static number *block;";
+    for compiler in ["gcc", "clang", "g++", "clang++"] {
+        let sources = [(source(declaration, ""), "block"), (source("", declaration), "f::block")];
+        for (source, subject) in sources {
+            let verdict = Builds::make(compiler, &[], &source).verdict();
+            let subjects: Vec<_> = verdict.refusals.iter().map(|refusal| refusal.subject.as_str()).collect();
+            assert_eq!(subjects, [subject], "{compiler}: {verdict:#?}");
+            assert_eq!(verdict.refusals[0].kind, RefusalKind::TypeLayout);
+        }
+    }
 }

@@ -97,7 +97,7 @@ impl<'p> Pair<'p, '_, '_, '_> {
     ) -> Result<Differing<'p>, DwarfError> {
         let types = self.differing_types(old_pool, new_pool)?;
         let (variables, prototypes) =
-            (self.differing_variables(), self.differing_prototypes(surroundings)?);
+            (self.differing_variables(surroundings), self.differing_prototypes(surroundings)?);
         Ok(Differing { types, variables, prototypes })
     }
 
@@ -164,14 +164,20 @@ impl<'p> Pair<'p, '_, '_, '_> {
         Ok(found)
     }
 
-    fn differing_variables(&self) -> Vec<VariableChange> {
+    fn differing_variables(&self, surroundings: &Surroundings) -> Vec<VariableChange> {
         let (Some(old), Some(new)) = (self.old, self.new) else { return Vec::new() };
+        let used: HashSet<&str> =
+            surroundings.used.iter().flat_map(|data| &data.names).map(String::as_str).collect();
         let mut found = Vec::new();
         for (name, before) in &old.group.types.variables {
             let Some(after) = new.group.types.variables.get(name) else { continue };
-            // One that is kept in another form than its type's has a place, but no location.
-            let placed =
-                |variable: &&StaticVariable| variable.location.is_some() || !variable.ranges.is_empty();
+            // One that is kept in another form than its type's has a place, but no location; what clang keeps in a
+            // pointer's stead has neither, but a symbol.
+            let placed = |variable: &&StaticVariable| {
+                variable.location.is_some()
+                    || !variable.ranges.is_empty()
+                    || variable.symbols.iter().any(|symbol| used.contains(symbol.as_str()))
+            };
             let before: Vec<_> = before.iter().filter(placed).collect();
             let after: Vec<_> = after.iter().filter(placed).collect();
             let lost = before.iter().find(|old| after.iter().all(|new| new.type_name != old.type_name));

@@ -130,6 +130,8 @@ impl UnitTypes {
         names: &mut TypeNames<'d, 's>,
     ) -> Result<Vec<UnitId>, DwarfError> {
         let has_type_units = root.has_type_units();
+        let producer = root.attributes()?.text(gimli::DW_AT_producer)?;
+        let of_clang = producer.is_some_and(|producer| producer.contains("clang"));
         let mut imports = Vec::new();
         // Typedefs of this unit name types of type units.
         names.visit(root.id().unit)?;
@@ -139,7 +141,7 @@ impl UnitTypes {
             }
             match node.tag() {
                 gimli::DW_TAG_variable => {
-                    self.read_variable(node, names)?;
+                    self.read_variable(node, names, of_clang)?;
                     self.read_named_value(node)?;
                 }
                 gimli::DW_TAG_member => self.read_named_value(node)?,
@@ -229,6 +231,7 @@ impl UnitTypes {
         &mut self,
         node: Node<'d, 's>,
         names: &mut TypeNames<'d, 's>,
+        of_clang: bool,
     ) -> Result<(), DwarfError> {
         let attributes = node.attributes()?;
         let location = static_location(&attributes)?;
@@ -237,7 +240,11 @@ impl UnitTypes {
         if attributes.flag(gimli::DW_AT_artificial) {
             return Ok(());
         }
-        if location.is_none() && addresses.is_empty() && !declared && !is_at_file_level(node) {
+        // clang keeps what a pointer leads to in the stead of a static one: only a symbol tells it from an automatic one.
+        let maybe_static =
+            of_clang && attributes.has(gimli::DW_AT_name) && !attributes.has(gimli::DW_AT_location);
+        let somewhere = location.is_some() || !addresses.is_empty() || declared || is_at_file_level(node);
+        if !somewhere && !(maybe_static && is_pointer(node.type_node()?)?) {
             return Ok(());
         }
         let Some(own_name) = node.name()? else { return Ok(()) };
@@ -248,6 +255,10 @@ impl UnitTypes {
         }
         // The function is part of the scope already.
         let blocks = block_path(declaration)?;
+        if !somewhere {
+            let function = blocks.first().map_or("", String::as_str);
+            symbols = vec![format!("{function}.{own_name}"), format!("E{}{own_name}", own_name.len())];
+        }
         let scope = declaration.scope()?;
         let parts = std::iter::once(scope.as_str()).chain(blocks.iter().skip(1).map(String::as_str));
         let parts: Vec<_> = parts.filter(|part| !part.is_empty()).chain([own_name.as_ref()]).collect();
@@ -276,6 +287,21 @@ fn is_at_file_level(node: Node<'_, '_>) -> bool {
             gimli::DW_TAG_compile_unit | gimli::DW_TAG_partial_unit | gimli::DW_TAG_namespace
         )
     })
+}
+
+fn is_pointer(of: Option<Node<'_, '_>>) -> Result<bool, DwarfError> {
+    let mut next = of;
+    for _ in 0..MAX_LINKS {
+        let Some(node) = next else { break };
+        match node.tag() {
+            gimli::DW_TAG_pointer_type => return Ok(true),
+            gimli::DW_TAG_typedef => {}
+            tag if is_qualifier(tag) => {}
+            _ => return Ok(false),
+        }
+        next = node.attributes()?.reference(gimli::DW_AT_type)?;
+    }
+    Ok(false)
 }
 
 /// Whether a type is that of a constant number: `const`, and neither `bool` nor an address.
