@@ -4,6 +4,7 @@ use crate::diff::{Matching, Pair, Sameness};
 use crate::dwarf::{DebugInfo, DwarfError, TablePlace, VirtualTable};
 use crate::image::{FunctionId, Image, Pointer, Referent};
 use crate::report::{Refusal, RefusalKind};
+use std::collections::BTreeSet;
 
 /// The entries in front of the methods: drop glue, size and alignment of the type.
 const HEADER: u64 = 3;
@@ -62,13 +63,26 @@ impl<'e, 'p, 'a> Entries<'e, 'p, 'a> {
     }
 }
 
-/// Refuses a table whose methods are others, or in another order.
+/// Refuses a table whose methods are others, or in another order, and one that begins or ends to have drop glue.
 pub(crate) fn check(
     table: &VirtualTable,
     old: Build<'_, '_, '_>,
     new: Build<'_, '_, '_>,
     entries: &Entries<'_, '_, '_>,
 ) -> Result<Option<Refusal>, DwarfError> {
+    let subject = format!("vtable of {}", table.name);
+    let dropped = |places: &[TablePlace], image: &Image<'_>| -> BTreeSet<bool> {
+        places.iter().map(|place| has_drop_glue(*place, image)).collect()
+    };
+    let (was, is) = (dropped(&table.old, old.0), dropped(&table.new, new.0));
+    if was != is {
+        let what = if is.contains(&true) { "begins" } else { "ceases" };
+        let detail = format!(
+            "its type {what} to run code when a value is dropped, and live objects have the old table, which says \
+             otherwise"
+        );
+        return Ok(Some(Refusal::new(RefusalKind::TypeLayout, subject, detail)));
+    }
     for before in &table.old {
         // Several types may share the name, and closures have none.
         let mut difference = None;
@@ -85,7 +99,6 @@ pub(crate) fn check(
         let is_gone = table.name.contains("_env}") && before.methods().any(|entry| entries.is_gone(entry));
         if let Some(what) = difference.filter(|_| !is_gone) {
             let detail = format!("its table of methods changes and live objects have the old one: {what}");
-            let subject = format!("vtable of {}", table.name);
             return Ok(Some(Refusal::new(RefusalKind::TypeLayout, subject, detail)));
         }
     }
@@ -134,7 +147,15 @@ fn function_at(entry: u64, image: &Image<'_>) -> Option<FunctionId> {
     }
 }
 
-/// The name of the method that an entry holds, without that of the type.
+fn has_drop_glue(table: TablePlace, image: &Image<'_>) -> bool {
+    let entry = table.drop_glue();
+    let bytes = image.bytes(entry..entry + 8);
+    image.linkage.pointer_at(entry).is_some()
+        || bytes.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+}
+
+/// The name of the method that an entry holds, without that of the type. Those of the standard library have none, and
+/// are the same in both builds.
 fn method_at(entry: u64, (image, debug): Build<'_, '_, '_>) -> Result<Option<String>, DwarfError> {
     let Some(address) = address_at(entry, image) else { return Ok(None) };
     let name = debug.source_name(address)?;

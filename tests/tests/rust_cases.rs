@@ -26,6 +26,8 @@ cases! {
     const_generics
     const_table
     default_method_overridden
+    drop_gained
+    drop_lost
     duplicate_functions
     enum_variant_added
     errors

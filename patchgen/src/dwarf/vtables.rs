@@ -35,6 +35,11 @@ pub struct TablePlace {
 }
 
 impl TablePlace {
+    /// Address of the entry that holds the drop glue, or nothing.
+    pub fn drop_glue(self) -> u64 {
+        self.address
+    }
+
     /// Addresses of the entries that hold methods.
     pub fn methods(self) -> impl Iterator<Item = u64> {
         (HEADER..self.size / ENTRY).map(move |entry| self.address + entry * ENTRY)
