@@ -24,6 +24,7 @@ pub mod references;
 pub mod report;
 pub mod side_by_side;
 pub mod source_lines;
+mod type_ids;
 pub mod types;
 pub mod verdict;
 mod vtables;

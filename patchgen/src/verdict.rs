@@ -18,6 +18,7 @@ use crate::report::{
     Build, ChangeKind, Coverage, FunctionReport, Outcome, PatchReport, Refusal, RefusalKind, SCHEMA, Verdict,
 };
 use crate::source_lines::{SourceLines, Sources};
+use crate::type_ids;
 use crate::types::{self, TypeCheck};
 use crate::vtables;
 use crate::warnings;
@@ -137,6 +138,8 @@ pub fn diff_with(inputs: &Inputs<'_>, options: Options) -> Result<Diff, InputErr
     let types = comparison.check_types(&changes, &emission, old_debug.as_ref(), new_debug.as_ref());
     comparison.refusals.extend(emission.refusals.iter().cloned());
     comparison.refusals.extend(types.refusals.iter().cloned());
+    let both = old_debug.as_ref().zip(new_debug.as_ref());
+    comparison.refusals.extend(type_ids::check(&pair, &changes, both));
     Ok(comparison.finish(inputs, &debug, notes, &emission, types))
 }
 

@@ -21,6 +21,11 @@ struct Builds {
 
 impl Builds {
     fn make(source: &str, flags: &[&str]) -> Self {
+        Self::make_each(source, flags, |_| String::new())
+    }
+
+    /// With a flag of each version's own, unless it is empty.
+    fn make_each(source: &str, flags: &[&str], own: impl Fn(&str) -> String) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let builds = Self { directory };
         let prelude = "#![allow(dead_code, unused, unexpected_cfgs)]\n";
@@ -32,6 +37,7 @@ impl Builds {
             let mut command = Command::new("rustc");
             command.args(["--edition=2021", "--crate-name=unit", "-Cdebuginfo=2"]);
             command.args(["-Clink-arg=-Wl,--build-id=sha1", "-o", "program", "unit.rs", "--cfg", version]);
+            command.args(Some(own(version)).filter(|flag| !flag.is_empty()));
             let output = command.args(flags).current_dir(&directory).output().expect("running rustc");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
@@ -354,4 +360,36 @@ fn builds_for_backtraces_are_said_to_be_unchecked() {
         assert!(!report.checked, "{report:#?}");
         assert!(report.unchecked_functions.iter().any(|name| name.contains("unit1f")), "{report:#?}");
     }
+}
+
+#[test]
+fn type_ids_move_with_the_version_of_a_package() {
+    let source = "
+        use std::any::{Any, TypeId};
+        use std::sync::Mutex;
+        pub struct Meter(pub usize);
+        static EXTENSIONS: Mutex<Vec<(TypeId, Box<dyn Any + Send>)>> = Mutex::new(Vec::new());
+        #[inline(never)] fn put(n: usize) {
+            EXTENSIONS.lock().unwrap().push((TypeId::of::<Meter>(), Box::new(Meter(n))));
+        }
+        #[inline(never)] fn get() -> usize {
+            let extensions = EXTENSIONS.lock().unwrap();
+            let own = extensions.iter().filter(|(id, _)| *id == TypeId::of::<Meter>());
+            own.map(|(_, value)| value.downcast_ref::<Meter>().map_or(1000, |meter| meter.0)).sum()
+        }
+        #[inline(never)] fn total(n: usize) -> usize { if cfg!(new) { get() + n * 3 } else { get() + n * 2 } }
+        fn main() { put(1); println!(\"{}\", total(2)); }";
+    for flags in [OPTIMISED, SHIPPED] {
+        let moved = Builds::make_each(source, flags, |version| format!("-Cmetadata={version}"));
+        assert_eq!(moved.refused().keys().collect::<Vec<_>>(), ["TypeId of crate unit"], "{flags:?}");
+        assert!(Builds::make(source, flags).refused().is_empty(), "{flags:?}");
+    }
+    // Where nothing asks for one, nothing moves.
+    let source = "
+        #[inline(never)] fn total(n: usize) -> usize {
+            if cfg!(new) { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1 } else { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) }
+        }
+        fn main() { println!(\"{}\", total(std::env::args().count())); }";
+    let moved = Builds::make_each(source, OPTIMISED, |version| format!("-Cmetadata={version}"));
+    assert!(moved.refused().is_empty());
 }

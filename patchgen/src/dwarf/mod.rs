@@ -10,7 +10,7 @@
 //!
 //! The modules build on each other in this order: `sections`, `split`, `debug_info` with `unit`, `address_index` and `node`;
 //! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `closures`; `layout_diff`;
-//! `unit_types` and `rust_names`, `unit_pair`, `vtables` and `reach`; `attribution`, `transient` with
+//! `crates`, `unit_types` and `rust_names`, `unit_pair`, `vtables` and `reach`; `attribution`, `transient` with
 //! `cpp_mentions`, `layout_check`.
 
 mod address_index;
@@ -18,6 +18,7 @@ mod attribution;
 mod closures;
 mod compiled;
 mod cpp_mentions;
+mod crates;
 mod debug_info;
 mod error;
 mod functions;
