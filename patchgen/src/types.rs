@@ -317,8 +317,8 @@ fn names_of(symbol: &str) -> Vec<String> {
 /// `E5count` of the mangled name of a variable in a function, `_ZZ1fvE5count`.
 fn local_part(symbol: &str) -> Option<&str> {
     let inner = symbol.strip_prefix("_ZZ")?;
-    let starts = inner.match_indices('E').map(|(at, _)| at);
-    let start = starts.filter(|at| inner[at + 1..].starts_with(|c: char| c.is_ascii_digit())).last()?;
+    let mut starts = inner.match_indices('E').map(|(at, _)| at);
+    let start = starts.rfind(|at| inner[at + 1..].starts_with(|c: char| c.is_ascii_digit()))?;
     let part = &inner[start..];
     let number = part.rsplit_once('_').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
     Some(number.map_or(part, |(part, _)| part))

@@ -44,7 +44,6 @@ cases! {
     computed_goto_same_table
     computed_goto_stored
     constant_of_class
-    constant_of_file
     constant_truth
     constant_unnamed_enum
     constant_unnamed_enum_added

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
 use super::DwarfError;
-use super::node::Node;
+use super::node::{Attributes, Node};
 use super::type_names::{TypeKey, TypeNames, is_aggregate, is_qualifier};
 
 /// How clang begins the name of a lambda's class within other names.
@@ -67,7 +67,7 @@ pub(super) fn lambdas_of<'d, 's>(
     names: &mut TypeNames<'d, 's>,
 ) -> Result<String, DwarfError> {
     let mut found = String::new();
-    let mut makers: Vec<Node<'d, 's>> = function.origins()?.iter().map(|origin| origin.node()).collect();
+    let mut makers: Vec<Node<'d, 's>> = function.origins()?.iter().map(Attributes::node).collect();
     makers.extend(function.declaration()?.parent().filter(|class| is_aggregate(class.tag())));
     let mut seen = HashSet::new();
     for maker in makers {
@@ -160,10 +160,10 @@ impl LambdaNames {
             let known = functions.filter(|_| depth < MAX_NESTING).into_iter().flatten();
             let known: BTreeSet<String> = known.map(|name| self.rewrite(name, depth + 1)).collect();
             let known: Vec<String> = known.into_iter().collect();
-            out.push_str(&match known.as_slice() {
-                [] => "(lambda)".to_owned(),
-                known => format!("(lambda in {})", known.join(" or ")),
-            });
+            match known.as_slice() {
+                [] => out.push_str("(lambda)"),
+                known => out.extend(["(lambda in ", &known.join(" or "), ")"]),
+            }
         }
         out + rest
     }

@@ -90,9 +90,10 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
         let Some(dies) = self.types.get(key) else { return Ok(false) };
         let mut search = cpp_mentions::Search::default();
         for die in dies {
-            let known = match self.debug.unit(die.unit)?.is_rust() {
-                true => self.complete,
-                false => !self.opaque.contains(&die.unit) && search.begin(self, self.debug.node(*die)?)?,
+            let known = if self.debug.unit(die.unit)?.is_rust() {
+                self.complete
+            } else {
+                !self.opaque.contains(&die.unit) && search.begin(self, self.debug.node(*die)?)?
             };
             if !known {
                 return Ok(false);
@@ -107,9 +108,10 @@ impl<'m, 'd, 's> Mentions<'m, 'd, 's> {
             }
             for referrer in self.referrers(id) {
                 let referrer = self.debug.node(*referrer)?;
-                let found = match referrer.unit().is_rust() {
-                    true => self.mention(referrer, &mut named)?,
-                    false => search.mention(self, referrer, id)?,
+                let found = if referrer.unit().is_rust() {
+                    self.mention(referrer, &mut named)?
+                } else {
+                    search.mention(self, referrer, id)?
                 };
                 match found {
                     Mention::Nothing => {}

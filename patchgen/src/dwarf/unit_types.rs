@@ -199,18 +199,15 @@ impl UnitTypes {
         Ok(())
     }
 
-    /// A constant of a file, namespace or class that has a value and no place is like an enumerator without an enum. What
-    /// is true or false is no code for anything that data hold.
+    /// A constant of a class that has a value and no place is like an enumerator without an enum. What is true or false is
+    /// no code for anything that data hold.
     fn read_named_value(&mut self, node: Node<'_, '_>) -> Result<(), DwarfError> {
         let attributes = node.attributes()?;
         let Some(value) = attributes.value(gimli::DW_AT_const_value).and_then(integer) else {
             return Ok(());
         };
         let of_class = node.parent().is_some_and(|outer| is_aggregate(outer.tag()));
-        if attributes.has(gimli::DW_AT_location)
-            || !(of_class || is_at_file_level(node))
-            || !is_named_number(node.type_node()?)?
-        {
+        if attributes.has(gimli::DW_AT_location) || !of_class || !is_named_number(node.type_node()?)? {
             return Ok(());
         }
         let Some(name) = node.qualified_name()? else { return Ok(()) };
@@ -244,7 +241,7 @@ impl UnitTypes {
         let maybe_static =
             of_clang && attributes.has(gimli::DW_AT_name) && !attributes.has(gimli::DW_AT_location);
         let somewhere = location.is_some() || !addresses.is_empty() || declared || is_at_file_level(node);
-        if !somewhere && !(maybe_static && is_pointer(node.type_node()?)?) {
+        if !(somewhere || maybe_static && is_pointer(node.type_node()?)?) {
             return Ok(());
         }
         let Some(own_name) = node.name()? else { return Ok(()) };
