@@ -1,4 +1,5 @@
 // changed: _Z4argsB5cxx11i _Z4widei
+// new: _ZNSt7__cxx1112basic_stringIDsSt11char_traitsIDsESaIDsEE10_M_disposeEv _ZNSt7__cxx1112basic_stringIDsSt11char_traitsIDsESaIDsEE12_M_constructIPKDsEEvT_S8_St20forward_iterator_tag.isra.0 _ZNSt7__cxx1112basic_stringIwSt11char_traitsIwESaIwEE12_M_constructIPKwEEvT_S8_St20forward_iterator_tag.isra.0
 /* Strings of C++ are made of a literal and its end, which gcc takes first. */
 #include "case.h"
 #include <string>
@@ -8,11 +9,12 @@ NOINLINE std::vector<std::string> args(int n)
 {
 	std::vector<std::string> all;
 
+	fputs(n > 100 ? "many " : "few ", stdout);
 	all.push_back("one");
 	all.push_back("");
 	all.push_back("three");
 #ifdef NEW
-	all.push_back("-smp");
+	all.push_back("alpha");
 	all.push_back("2");
 #endif
 	all.push_back(std::to_string(n));

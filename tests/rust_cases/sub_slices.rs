@@ -1,4 +1,7 @@
-// changed: sub_slices::f sub_slices::g sub_slices::table sub_slices::rest
+// changed: sub_slices::f
+// changed: sub_slices::g
+// changed: sub_slices::rest
+// changed: sub_slices::table
 //! Other functions refer to the middle of constants in which a function looks up an index.
 
 #[path = "case.rs"]

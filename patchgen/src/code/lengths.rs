@@ -25,7 +25,7 @@ pub(super) struct Numbers {
 
 /// The numbers beside the addresses that a function takes.
 pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Numbers {
-    let (mut found, mut taken_all, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut found, mut bounds) = (Vec::new(), Vec::new());
     let panics = |referent: &Referent| {
         let function = match referent {
             Referent::Code { function, .. } => Some(*function),
@@ -89,12 +89,13 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Nu
         }
         let taken: Vec<u64> = addresses.iter().map(|(_, address)| *address).collect();
         found.extend(in_tables(image, code, &taken));
-        taken_all.extend(taken);
     }
     bounds.sort_unstable();
     bounds.dedup();
-    let checked = taken_all.iter().flat_map(|address| bounds.iter().map(|length| (*address, *length)));
-    Numbers { near: found, checked: checked.collect() }
+    // An index is compared with the length, or with the largest one that is allowed.
+    let beside = found.iter().flat_map(|(address, number)| [(*address, *number), (*address, *number + 1)]);
+    let checked = beside.filter(|(_, length)| bounds.binary_search(length).is_ok()).collect();
+    Numbers { near: found, checked }
 }
 
 /// Longest table of a `match` that is believed in, in entries.

@@ -309,22 +309,6 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// The text whose NUL stands at `address`, from the NUL or the named object before it on; None if it is empty.
-    pub fn text_ending_at(&self, address: u64) -> Option<&'a [u8]> {
-        let section = self.image.section_at(address)?;
-        let at = (address - section.range.start) as usize;
-        if *section.data.get(at)? != 0 {
-            return None;
-        }
-        let nul = section.data[..at].iter().rposition(|byte| *byte == 0).map_or(0, |nul| nul + 1);
-        let text = &section.data[nul..at];
-        let named = (0..text.len())
-            .rev()
-            .find(|back| self.image.object_at(section.range.start + (nul + back) as u64).is_some());
-        let text = &text[named.map_or(0, |named| named + 1)..];
-        (!text.is_empty()).then_some(text)
-    }
-
     /// The unnamed read-only data at `address`: its bytes up to the next thing that anybody refers to, and whether
     /// these are exactly one string with nothing but zeros behind it.
     ///
@@ -406,7 +390,7 @@ fn is_narrow(bytes: &[u8]) -> bool {
 }
 
 /// True for the bytes of printable text, with the usual control characters.
-fn is_text(byte: u8) -> bool {
+pub(crate) fn is_text(byte: u8) -> bool {
     byte >= 0x20 || matches!(byte, b'\t'..=b'\r' | 0x1b | 7 | 8)
 }
 

@@ -1,7 +1,7 @@
 //! When two references, two constants or two functions are the same.
 
 use super::{Matching, Pair};
-use crate::code::{Code, EndUse, Form, Program, Reference, Use, end_use, without_padding};
+use crate::code::{Code, EndUse, Form, Program, Reference, Use, end_use, is_text, without_padding};
 use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use object::elf;
 use std::cell::RefCell;
@@ -124,17 +124,20 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         result
     }
 
-    /// Compares texts that two functions reach from their ends: the address of a NUL may also be an empty string, which
-    /// linkers let any text end with.
+    /// Compares texts that two functions reach from their ends or their middle. Mostly what is before an address is another
+    /// text, of which the linker lets this one be the tail.
     fn ends(&self, old: (FunctionId, &Reference), new: (FunctionId, &Reference)) -> Result<(), Difference> {
         if self.by_key || self.pair.new.image.is_rust || new.1.usage != Use::Address {
             return Ok(());
         }
         let text = |program: &Program<'a>, (function, reference): (FunctionId, &Reference)| {
             let text = match reference.referent {
-                Referent::Constant { address, .. } => program.text_ending_at(address)?,
+                Referent::Constant { address, .. } => program.image.text_before(address)?,
                 _ => return None,
             };
+            if !text.iter().all(|byte| is_text(*byte)) {
+                return None;
+            }
             (end_use(program, function, reference.target) == EndUse::Descends).then_some(text)
         };
         match (text(self.pair.old, old), text(self.pair.new, new)) {

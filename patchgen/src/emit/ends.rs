@@ -7,7 +7,7 @@ use super::builder::Builder;
 use super::place::{NoPlace, User};
 use crate::code::{EndUse, Program, Reference, Use, end_use, lends_address, reads_first};
 use crate::diff::data_pointers;
-use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent};
+use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, is_rust};
 use crate::report::RefusalKind;
 use std::ops::Range;
 
@@ -72,8 +72,9 @@ impl Builder<'_, '_, '_> {
         }
         // Nobody goes back from the end of one number; from an array's end, whoever gets it may.
         let has_end = || {
-            let scalar = self.input.sources.is_new_scalar(program.image.function(user), range.start);
-            self.is_lent(before) || !scalar
+            let user = program.image.function(user);
+            let goes_back = !is_rust(&user.name) && !self.input.sources.is_new_scalar(user, range.start);
+            self.is_lent(before) || goes_back
         };
         match end_use(program, user, start.address) {
             EndUse::Start => true,

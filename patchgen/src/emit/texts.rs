@@ -7,7 +7,7 @@
 use super::builder::Builder;
 use super::data::alignment_of;
 use super::place::{NoPlace, Placed, User};
-use crate::code::{EndUse, Program, Use, end_use};
+use crate::code::{EndUse, Program, Use, end_use, is_text};
 use crate::image::{Extent, FunctionId, Referent};
 use crate::report::RefusalKind;
 use patchfile::SymbolKind;
@@ -25,7 +25,7 @@ impl Builder<'_, '_, '_> {
         }
         let mut found: Option<Extended> = None;
         for member in members {
-            let Some(next) = extent(program, member) else { continue };
+            let Some(next) = extent(program, user, member) else { continue };
             match &mut found {
                 Some(so_far) if so_far.meets(&next) => so_far.join(&next),
                 Some(so_far) if so_far.range.contains(&address) => break,
@@ -58,9 +58,9 @@ impl Builder<'_, '_, '_> {
     /// True if nothing else that `user` refers to overlaps or meets the constant at `address`.
     pub(super) fn is_alone(&self, user: User, address: u64) -> bool {
         let program = self.input.pair.new;
-        let Some(own) = extent(program, address) else { return true };
+        let Some(own) = extent(program, user, address) else { return true };
         let others = constants_of(program, user).into_iter().filter(|other| *other != address);
-        let mut others = others.filter_map(|other| extent(program, other));
+        let mut others = others.filter_map(|other| extent(program, user, other));
         others.all(|other| {
             let own_first = own.range.start <= other.range.start;
             let (first, second) = if own_first { (&own, &other) } else { (&other, &own) };
@@ -147,9 +147,16 @@ impl Extended {
 }
 
 /// What a reference to an unnamed constant may lead to. The address of a string's NUL may be its end, or an empty string
-/// that the linker put there: then the string before belongs to it.
-fn extent(program: &Program<'_>, address: u64) -> Option<Extended> {
-    let before = program.text_ending_at(address).map_or(0, |text| text.len() as u64);
+/// that the linker put there: then the string before belongs to it. So does the beginning of a string if the address is
+/// in its middle and code goes back from it.
+fn extent(program: &Program<'_>, user: User, address: u64) -> Option<Extended> {
+    let is_end = || program.image.bytes(address..address + 1) == Some(&[0]);
+    let goes_back = || user.is_some_and(|user| end_use(program, user, address) == EndUse::Descends);
+    let text = program
+        .image
+        .text_before(address)
+        .filter(|text| is_end() || (text.iter().all(|byte| is_text(*byte)) && goes_back()));
+    let before = text.map_or(0, |text| text.len() as u64);
     Some(match program.constant(address)? {
         (Extent::Text(len), bytes) => {
             let text = bytes.iter().position(|byte| *byte == 0).map_or(len, |nul| nul as u64 + 1);

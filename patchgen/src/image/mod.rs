@@ -256,6 +256,19 @@ impl<'a> Image<'a> {
         section.data.get(start..end)
     }
 
+    /// The text that reaches up to `address`, from the NUL or the named object before it on; None if it is empty.
+    pub fn text_before(&self, address: u64) -> Option<&'a [u8]> {
+        let section = self.section_at(address).filter(|section| section.access == Access::Read)?;
+        let at = (address - section.range.start) as usize;
+        let nul = section.data.get(..at)?.iter().rposition(|byte| *byte == 0).map_or(0, |nul| nul + 1);
+        let text = &section.data[nul..at];
+        let named = (0..text.len())
+            .rev()
+            .find(|back| self.object_at(section.range.start + (nul + back) as u64).is_some());
+        let text = &text[named.map_or(0, |named| named + 1)..];
+        (!text.is_empty()).then_some(text)
+    }
+
     /// The function by index.
     pub fn function(&self, id: FunctionId) -> &Function {
         &self.functions[id.0 as usize]
