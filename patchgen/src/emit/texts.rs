@@ -111,14 +111,13 @@ impl Builder<'_, '_, '_> {
 
 /// The unnamed constants whose addresses a function takes, in order, but for jump tables.
 fn constants_of(program: &Program<'_>, user: Option<FunctionId>) -> Vec<u64> {
-    let references = user.into_iter().flat_map(|user| &program.code(user).references);
-    let taken = references.filter(|reference| reference.usage == Use::Address);
-    let mut found: Vec<u64> = taken
-        .filter_map(|reference| match reference.referent {
-            Referent::Constant { address, .. } if !program.is_table(address) => Some(address),
-            _ => None,
-        })
-        .collect();
+    let Some(code) = user.map(|user| program.code(user)) else { return Vec::new() };
+    let taken = code.references.iter().filter(|reference| reference.usage == Use::Address);
+    let constants = taken.filter_map(|reference| match reference.referent {
+        Referent::Constant { address, .. } => Some(address),
+        _ => None,
+    });
+    let mut found: Vec<u64> = constants.filter(|address| code.table_at(*address).is_none()).collect();
     found.sort_unstable();
     found.dedup();
     found
