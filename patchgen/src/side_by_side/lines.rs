@@ -1,6 +1,6 @@
 //! Functions as lines of text with symbolic operands, the same text for the same thing in both builds.
 
-use crate::code::{Code, Form, Program, Reference, Use, instructions};
+use crate::code::{Code, Form, Program, Reference, Use, instructions, is_text};
 use crate::image::{Extent, FunctionId, Pointer, Referent, Slot};
 use crate::references::part_sections;
 use iced_x86::{
@@ -185,12 +185,20 @@ fn new_operand(
     {
         return table_name(function);
     }
-    if let (SectionContents::Bytes(bytes), SectionKind::ReadOnly, true, 0) =
-        (&section.contents, section.kind, section.relocations.is_empty(), offset)
+    if let (SectionContents::Bytes(bytes), SectionKind::ReadOnly, true) =
+        (&section.contents, section.kind, section.relocations.is_empty())
         && symbol.name.starts_with("constant_")
+        && let Some(rest) = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..))
     {
-        let size = if let Use::Read(size) = usage { usize::from(size) } else { bytes.len() };
-        return constant(&bytes[..size.min(bytes.len())], usage != Use::Address);
+        let size = match usage {
+            Use::Read(size) => usize::from(size),
+            // Several strings may stand in one constant.
+            _ => match rest.iter().position(|byte| *byte == 0) {
+                Some(nul) if rest[..nul].iter().all(|byte| is_text(*byte)) => nul + 1,
+                _ => rest.len(),
+            },
+        };
+        return constant(&rest[..size.min(rest.len())], usage != Use::Address);
     }
     with_offset(&format!("new:{}", symbol.name), offset)
 }
