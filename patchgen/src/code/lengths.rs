@@ -4,6 +4,7 @@
 use super::{Code, Use, instructions};
 use crate::image::{Access, Function, Image, Pointer, Referent, Slot};
 use iced_x86::{Mnemonic, OpKind, Register};
+use std::collections::BTreeSet;
 
 /// Instructions between an address and its length.
 const NEAR: usize = 10;
@@ -14,12 +15,15 @@ const MAX_LENGTH: u64 = 1 << 20;
 /// Instructions between a length and the call that panics because an index is not below it.
 const NEAR_PANIC: usize = 6;
 
+/// Instructions between an address and the look-up of an index in what is there.
+const NEAR_USE: usize = 6;
+
 /// Numbers beside the addresses that a function takes: address and number.
 #[derive(Default)]
 pub(super) struct Numbers {
     /// All that are near by, among which the lengths are.
     pub(super) near: Vec<(u64, u64)>,
-    /// Lengths below which an index in the function has to be.
+    /// Lengths below which an index has to be that the function looks up there.
     pub(super) checked: Vec<(u64, u64)>,
 }
 
@@ -43,12 +47,15 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Nu
     let mut numbers: Vec<(usize, u64)> = Vec::new();
     let mut addresses: Vec<(usize, u64)> = Vec::new();
     let mut lengths: Vec<(usize, u64)> = Vec::new();
+    let mut bases: Vec<(usize, u64, Register)> = Vec::new();
+    let mut indexed: BTreeSet<u64> = BTreeSet::new();
     for (part, range) in function.parts.iter().enumerate() {
         let in_part = |reference: &&super::Reference| usize::from(reference.part) == part;
         let mut references = code.references.iter().filter(in_part).peekable();
         numbers.clear();
         addresses.clear();
         lengths.clear();
+        bases.clear();
         for (index, instruction) in instructions(image, range.clone()).into_iter().enumerate() {
             let end = (instruction.next_ip() - range.start) as u32;
             while let Some(reference) = references.next_if(|reference| reference.end <= end) {
@@ -60,7 +67,16 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Nu
                 if reference.usage == Use::Address && image.section_at(reference.target).is_some_and(is_data)
                 {
                     addresses.push((index, reference.target));
+                    if instruction.op0_kind() == OpKind::Register {
+                        bases.push((index, reference.target, instruction.op0_register().full_register()));
+                    }
                 }
+            }
+            let (base, at) = (instruction.memory_base(), instruction.memory_index());
+            if base != Register::None && at != Register::None {
+                let near = bases.iter().filter(|(from, ..)| from + NEAR_USE >= index);
+                let used = near.filter(|(.., register)| [base, at].contains(register));
+                indexed.extend(used.map(|(_, address, _)| *address));
             }
             for operand in 0..instruction.op_count() {
                 let number = match instruction.op_kind(operand) {
@@ -93,7 +109,8 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Nu
     bounds.sort_unstable();
     bounds.dedup();
     // An index is compared with the length, or with the largest one that is allowed.
-    let beside = found.iter().flat_map(|(address, number)| [(*address, *number), (*address, *number + 1)]);
+    let looked_up = found.iter().filter(|(address, _)| indexed.contains(address));
+    let beside = looked_up.flat_map(|(address, number)| [(*address, *number), (*address, *number + 1)]);
     let checked = beside.filter(|(_, length)| bounds.binary_search(length).is_ok()).collect();
     Numbers { near: found, checked }
 }
