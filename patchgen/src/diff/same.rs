@@ -130,18 +130,22 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
         if self.by_key || self.pair.new.image.is_rust || new.1.usage != Use::Address {
             return Ok(());
         }
-        let text = |program: &Program<'a>, (function, reference): (FunctionId, &Reference)| {
+        let text = |program: &Program<'a>, reference: &Reference| {
             let text = match reference.referent {
                 Referent::Constant { address, .. } => program.image.text_before(address)?,
                 _ => return None,
             };
-            if !text.iter().all(|byte| is_text(*byte)) {
-                return None;
-            }
-            (end_use(program, function, reference.target) == EndUse::Descends).then_some(text)
+            text.iter().all(|byte| is_text(*byte)).then_some(text)
         };
-        match (text(self.pair.old, old), text(self.pair.new, new)) {
-            (Some(old), Some(new)) if old != new => Err(text_instead(new, old)),
+        let goes_back = |program: &Program<'a>, (function, reference): (FunctionId, &Reference)| {
+            end_use(program, function, reference.target) == EndUse::Descends
+        };
+        match (text(self.pair.old, old.1), text(self.pair.new, new.1)) {
+            (Some(a), Some(b))
+                if a != b && goes_back(self.pair.old, old) && goes_back(self.pair.new, new) =>
+            {
+                Err(text_instead(b, a))
+            }
             _ => Ok(()),
         }
     }
