@@ -1,7 +1,6 @@
 //! From two files to a verdict and a patch.
 
 use crate::binding;
-use crate::callers::Callers;
 use crate::code::Program;
 use crate::constants;
 use crate::diff::{
@@ -24,7 +23,6 @@ use crate::vtables;
 use crate::warnings;
 use patchfile::PatchId;
 use rayon::prelude::*;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -149,8 +147,6 @@ struct Comparison<'c, 'p, 'a> {
     functions: Vec<Option<FunctionChange>>,
     changed_constants: BTreeSet<ObjectId>,
     refusals: Vec<Refusal>,
-    /// Of the target, once anybody asks.
-    callers: OnceCell<Callers>,
 }
 
 impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
@@ -172,14 +168,8 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         }
         let changed_constants =
             data.iter().filter(|change| change.constant).map(|change| change.new).collect();
-        let mut comparison = Comparison {
-            pair,
-            matching,
-            functions,
-            changed_constants,
-            refusals: Vec::new(),
-            callers: OnceCell::new(),
-        };
+        let mut comparison =
+            Comparison { pair, matching, functions, changed_constants, refusals: Vec::new() };
         comparison.spread_constants(&data);
         comparison.refuse_data(&data);
         comparison.refuse_reshaped();
@@ -188,10 +178,6 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         comparison.refuse_thread_locals();
         comparison.refuse_sets();
         comparison
-    }
-
-    fn callers(&self) -> &Callers {
-        self.callers.get_or_init(|| Callers::of(self.pair.old))
     }
 
     /// A function that uses a changed constant is a changed function.
@@ -406,8 +392,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         };
         let removed = old_image.function_ids().filter(|id| self.matching.new_function(*id).is_none());
         let changed = changes.iter().map(|change| change.old);
+        let callers = self.matching.callers(self.pair);
         let surroundings =
-            types::surroundings(self.pair.old, self.callers(), changed, removed, self.pair.new, news, old);
+            types::surroundings(self.pair.old, callers, changed, removed, self.pair.new, news, old);
         let images = [old_image, new_image];
         let entries = vtables::Entries::new(self.pair, self.matching);
         types::check(images, old, &old_functions, new, &new_functions, &surroundings, &zeroed, &entries)
@@ -460,7 +447,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             let is_assembly = |function: &Function| sources.is_assembly(function);
             noted.extend(warnings::about(
                 self.pair,
-                self.callers(),
+                self.matching.callers(self.pair),
                 self.matching,
                 &self.changes(),
                 &is_assembly,

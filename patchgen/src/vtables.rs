@@ -33,9 +33,7 @@ impl<'e, 'p, 'a> Entries<'e, 'p, 'a> {
     fn are_same(&self, old: u64, new: u64) -> bool {
         let (old_image, new_image) = (&self.pair.old.image, &self.pair.new.image);
         match (function_at(old, old_image), function_at(new, new_image)) {
-            (Some(was), Some(is)) => {
-                self.matching.new_function(was) == Some(is) || self.same.functions(was, is)
-            }
+            (Some(was), Some(is)) => self.are_same_functions(was, is),
             (None, None) => match (address_at(old, old_image), address_at(new, new_image)) {
                 (Some(old), Some(new)) if old != 0 && new != 0 => self.are_same_tables(old, new),
                 (old, new) => old == new,
@@ -53,7 +51,11 @@ impl<'e, 'p, 'a> Entries<'e, 'p, 'a> {
         let mut methods = entries.map_while(|(was, is)| {
             Some((function_at(was, &self.pair.old.image)?, function_at(is, &self.pair.new.image)?))
         });
-        methods.all(|(was, is)| self.matching.new_function(was) == Some(is) || self.same.functions(was, is))
+        methods.all(|(was, is)| self.are_same_functions(was, is))
+    }
+
+    fn are_same_functions(&self, was: FunctionId, is: FunctionId) -> bool {
+        self.matching.new_function(was) == Some(is) || self.same.functions(was, is)
     }
 
     /// True if an entry of the target leads to a function that the replacement does not have.
@@ -149,9 +151,7 @@ fn function_at(entry: u64, image: &Image<'_>) -> Option<FunctionId> {
 
 fn has_drop_glue(table: TablePlace, image: &Image<'_>) -> bool {
     let entry = table.drop_glue();
-    let bytes = image.bytes(entry..entry + 8);
-    image.linkage.pointer_at(entry).is_some()
-        || bytes.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+    image.linkage.pointer_at(entry).is_some() || address_at(entry, image).is_some_and(|address| address != 0)
 }
 
 /// The name of the method that an entry holds, without that of the type. Those of the standard library have none, and

@@ -59,9 +59,10 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Nu
         for (index, instruction) in instructions(image, range.clone()).into_iter().enumerate() {
             let end = (instruction.next_ip() - range.start) as u32;
             while let Some(reference) = references.next_if(|reference| reference.end <= end) {
-                if panics(&reference.referent) {
-                    let near = lengths.iter().filter(|(at, _)| at + NEAR_PANIC >= index);
-                    bounds.extend(near.map(|(_, number)| *number));
+                let near = lengths.iter().filter(|(at, _)| at + NEAR_PANIC >= index);
+                let mut near = near.map(|(_, number)| *number).peekable();
+                if near.peek().is_some() && panics(&reference.referent) {
+                    bounds.extend(near);
                 }
                 let is_data = |section: &crate::image::Section<'_>| section.access != Access::Execute;
                 if reference.usage == Use::Address && image.section_at(reference.target).is_some_and(is_data)

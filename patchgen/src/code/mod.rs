@@ -249,14 +249,12 @@ impl<'a> Program<'a> {
 
     /// What may be the length in bytes of the constant at `address`.
     pub fn lengths(&self, address: u64) -> impl Iterator<Item = u64> + use<'_, 'a> {
-        let from = self.lengths.partition_point(|(at, _)| *at < address);
-        self.lengths[from..].iter().take_while(move |(at, _)| *at == address).map(|(_, length)| *length)
+        numbers_at(&self.lengths, address)
     }
 
     /// The numbers of elements below which indices are checked where the address is taken.
     pub(crate) fn checked(&self, address: u64) -> impl Iterator<Item = u64> + use<'_, 'a> {
-        let from = self.checked.partition_point(|(at, _)| *at < address);
-        self.checked[from..].iter().take_while(move |(at, _)| *at == address).map(|(_, length)| *length)
+        numbers_at(&self.checked, address)
     }
 
     /// True if the jump table or table of distances of a function begins at `address`.
@@ -358,6 +356,12 @@ impl<'a> Program<'a> {
         let end = end.max(nul.filter(|nul| *nul < MAX_UNTERMINATED).map_or(0, |nul| nul + 1));
         Some((Extent::AtMost(end as u64), &rest[..end]))
     }
+}
+
+/// The numbers of an address among sorted pairs.
+fn numbers_at(pairs: &[(u64, u64)], address: u64) -> impl Iterator<Item = u64> {
+    let from = pairs.partition_point(|(at, _)| *at < address);
+    pairs[from..].iter().take_while(move |(at, _)| *at == address).map(|(_, number)| *number)
 }
 
 /// The addresses that anything has or takes, and the lengths that are told beside them.

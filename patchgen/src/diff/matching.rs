@@ -9,13 +9,14 @@ use super::namesakes::Found;
 use super::same::data_pointers;
 use super::votes::Votes;
 use super::{Pair, Sameness, ThreadLocals};
+use crate::callers::Callers;
 use crate::code::{Code, Program, Use};
 use crate::image::{
     Access, FunctionId, Image, ObjectId, Pointer, Referent, family, is_codegen_unit, is_rust,
 };
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Functions or objects of one key: the target's, and the replacement's.
 pub(super) type Group = (Vec<u32>, Vec<u32>);
@@ -89,8 +90,8 @@ pub struct Matching {
     pub(super) grouped: BTreeSet<FunctionId>,
     /// Old functions of Rust whose addresses data or code hold, and of which nothing tells which new one they are.
     pub(super) uncertain: BTreeSet<FunctionId>,
-    /// Functions of the target whose addresses data or code hold, once anybody asks.
-    pub(super) addressed: Option<BTreeSet<FunctionId>>,
+    /// Of the target, once anybody asks.
+    callers: OnceLock<Callers>,
     /// Unnamed constants of Rust programs.
     pub(super) constants: ConstantPairs,
     /// The correspondence of thread-local variables.
@@ -141,7 +142,7 @@ impl Matching {
             by_order: BTreeSet::new(),
             grouped: BTreeSet::new(),
             uncertain: BTreeSet::new(),
-            addressed: None,
+            callers: OnceLock::new(),
             constants: ConstantPairs::default(),
             thread_locals: ThreadLocals::new(&old.tls, &new.tls, units),
             old_function_keys,
@@ -157,6 +158,11 @@ impl Matching {
             matching.constants = ConstantPairs::find(pair, &matching);
         }
         matching
+    }
+
+    /// Who calls the functions of the target.
+    pub(crate) fn callers(&self, pair: &Pair<'_, '_>) -> &Callers {
+        self.callers.get_or_init(|| Callers::of(pair.old))
     }
 
     /// The new function that corresponds to an old one.

@@ -11,7 +11,6 @@ use super::matching::{Group, Key, Matching, Units};
 use super::thread_locals::used_places;
 use super::votes::Votes;
 use super::{Pair, Sameness};
-use crate::callers::Callers;
 use crate::image::{FunctionId, Image, ObjectId, Referent, is_numbered, is_rust, without_numbers};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -279,8 +278,9 @@ impl Matching {
         if doubts.is_empty() {
             return;
         }
-        let addressed = self.addressed.get_or_insert_with(|| Callers::of(pair.old).addressed);
-        let doubts = doubts.into_iter().map(FunctionId).filter(|old| addressed.contains(old));
+        let doubts = doubts.into_iter().map(FunctionId);
+        let doubts: Vec<FunctionId> =
+            doubts.filter(|old| self.callers(pair).addressed.contains(old)).collect();
         self.uncertain.extend(doubts);
     }
 }

@@ -121,31 +121,24 @@ pub(super) fn constant(enumerator: Node<'_, '_>, of: Node<'_, '_>) -> Result<Typ
     let attributes = enumerator.attributes()?;
     let name = attributes.name()?.unwrap_or_default().into_owned();
     let value = attributes.value(gimli::DW_AT_const_value).and_then(integer);
-    Ok(TypeLayout {
+    Ok(one_constant(name, value, of.attributes()?.file(gimli::DW_AT_decl_file)?))
+}
+
+/// A constant that is not of an enum.
+pub(super) fn named_value(node: Node<'_, '_>, value: i128) -> Result<TypeLayout, DwarfError> {
+    Ok(one_constant(node.name()?.unwrap_or_default().into_owned(), Some(value), node.decl_file()?))
+}
+
+fn one_constant(name: String, value: Option<i128>, file: Option<String>) -> TypeLayout {
+    TypeLayout {
         keyword: CONSTANT,
         size: None,
         alignment: None,
         representation: None,
         members: Vec::new(),
         enumerators: vec![Enumerator { name, value }],
-        file: of.attributes()?.file(gimli::DW_AT_decl_file)?,
-    })
-}
-
-/// A constant that is not of an enum.
-pub(super) fn named_value(node: Node<'_, '_>, value: i128) -> Result<TypeLayout, DwarfError> {
-    Ok(TypeLayout {
-        keyword: CONSTANT,
-        size: None,
-        alignment: None,
-        representation: None,
-        members: Vec::new(),
-        enumerators: vec![Enumerator {
-            name: node.name()?.unwrap_or_default().into_owned(),
-            value: Some(value),
-        }],
-        file: node.decl_file()?,
-    })
+        file,
+    }
 }
 
 /// The keyword of constants.

@@ -42,6 +42,24 @@ pub(super) fn is_aggregate(tag: gimli::DwTag) -> bool {
     )
 }
 
+/// Entries from one type to the next that are followed.
+const MAX_LINKS: usize = 64;
+
+/// A type, what it leads to through entries that only give it another name or quality, and the first that is no such
+/// entry.
+pub(super) fn links<'d, 's>(
+    of: Option<Node<'d, 's>>,
+    is_link: impl Fn(gimli::DwTag) -> bool,
+) -> Result<Vec<Node<'d, 's>>, DwarfError> {
+    let mut found = Vec::new();
+    let mut next = of;
+    while let Some(node) = next.filter(|_| found.len() < MAX_LINKS) {
+        found.push(node);
+        next = if is_link(node.tag()) { node.attributes()?.reference(gimli::DW_AT_type)? } else { None };
+    }
+    Ok(found)
+}
+
 /// Whether the tag adds a qualifier that names, sizes and layouts do not depend on.
 pub(super) fn is_qualifier(tag: gimli::DwTag) -> bool {
     matches!(

@@ -11,12 +11,9 @@ use super::layout::{self, TypeLayout};
 use super::node::Node;
 use super::placement::byte_size;
 use super::rust_names::RustNames;
-use super::type_names::{TypeKey, TypeNames, integer, is_aggregate, is_qualifier};
+use super::type_names::{TypeKey, TypeNames, integer, is_aggregate, is_qualifier, links};
 use super::unit::{DieId, UnitId};
 use super::variables::{StaticLocation, block_path, kept_as, static_addresses, static_location};
-
-/// How many links from a type to what it is made of are followed.
-const MAX_LINKS: usize = 64;
 
 /// What a unit, or several of one name, say about types.
 #[derive(Debug, Default)]
@@ -286,55 +283,30 @@ fn is_at_file_level(node: Node<'_, '_>) -> bool {
     })
 }
 
+fn is_alias(tag: gimli::DwTag) -> bool {
+    tag == gimli::DW_TAG_typedef || is_qualifier(tag)
+}
+
 fn is_pointer(of: Option<Node<'_, '_>>) -> Result<bool, DwarfError> {
-    let mut next = of;
-    for _ in 0..MAX_LINKS {
-        let Some(node) = next else { break };
-        match node.tag() {
-            gimli::DW_TAG_pointer_type => return Ok(true),
-            gimli::DW_TAG_typedef => {}
-            tag if is_qualifier(tag) => {}
-            _ => return Ok(false),
-        }
-        next = node.attributes()?.reference(gimli::DW_AT_type)?;
-    }
-    Ok(false)
+    Ok(links(of, is_alias)?.last().is_some_and(|last| last.tag() == gimli::DW_TAG_pointer_type))
 }
 
 /// Whether a type is that of a constant number: `const`, and neither `bool` nor an address.
 fn is_named_number(of: Option<Node<'_, '_>>) -> Result<bool, DwarfError> {
-    let mut constant = false;
-    let mut next = of;
-    for _ in 0..MAX_LINKS {
-        let Some(node) = next else { break };
-        match node.tag() {
-            gimli::DW_TAG_base_type => {
-                let encoding = node.attributes()?.value(gimli::DW_AT_encoding);
-                let boolean = gimli::AttributeValue::Encoding(gimli::DW_ATE_boolean);
-                return Ok(constant && encoding != Some(boolean));
-            }
-            gimli::DW_TAG_enumeration_type => return Ok(constant),
-            gimli::DW_TAG_typedef => {}
-            tag if is_qualifier(tag) => constant |= tag == gimli::DW_TAG_const_type,
-            _ => return Ok(false),
+    let links = links(of, is_alias)?;
+    let constant = links.iter().any(|node| node.tag() == gimli::DW_TAG_const_type);
+    let Some(last) = links.last().filter(|_| constant) else { return Ok(false) };
+    Ok(match last.tag() {
+        gimli::DW_TAG_base_type => {
+            let encoding = last.attributes()?.value(gimli::DW_AT_encoding);
+            encoding != Some(gimli::AttributeValue::Encoding(gimli::DW_ATE_boolean))
         }
-        next = node.attributes()?.reference(gimli::DW_AT_type)?;
-    }
-    Ok(false)
+        tag => tag == gimli::DW_TAG_enumeration_type,
+    })
 }
 
 /// Whether a type, or the element of an array, is `const`.
 fn is_constant(of: Option<Node<'_, '_>>) -> Result<bool, DwarfError> {
-    let mut next = of;
-    for _ in 0..MAX_LINKS {
-        let Some(node) = next else { break };
-        match node.tag() {
-            gimli::DW_TAG_const_type => return Ok(true),
-            gimli::DW_TAG_array_type | gimli::DW_TAG_typedef => {}
-            tag if is_qualifier(tag) => {}
-            _ => return Ok(false),
-        }
-        next = node.attributes()?.reference(gimli::DW_AT_type)?;
-    }
-    Ok(false)
+    let links = links(of, |tag| is_alias(tag) || tag == gimli::DW_TAG_array_type)?;
+    Ok(links.iter().any(|node| node.tag() == gimli::DW_TAG_const_type))
 }

@@ -3,6 +3,7 @@
 use super::DwarfError;
 use super::debug_info::DebugInfo;
 use super::node::{Attributes, Node};
+use super::type_names::links;
 use super::unit::UnitId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,20 +105,20 @@ impl DebugInfo<'_> {
 }
 
 fn is_scalar(variable: Node<'_, '_>) -> Result<bool, DwarfError> {
-    let mut next = variable.type_node()?;
-    while let Some(kind) = next {
-        next = match kind.tag() {
+    let is_link = |tag| {
+        matches!(
+            tag,
             gimli::DW_TAG_typedef
-            | gimli::DW_TAG_const_type
-            | gimli::DW_TAG_volatile_type
-            | gimli::DW_TAG_atomic_type => kind.type_node()?,
-            gimli::DW_TAG_base_type | gimli::DW_TAG_pointer_type | gimli::DW_TAG_enumeration_type => {
-                return Ok(true);
-            }
-            _ => None,
-        }
-    }
-    Ok(false)
+                | gimli::DW_TAG_const_type
+                | gimli::DW_TAG_volatile_type
+                | gimli::DW_TAG_atomic_type
+        )
+    };
+    let last = links(variable.type_node()?, is_link)?.last().map(|node| node.tag());
+    Ok(matches!(
+        last,
+        Some(gimli::DW_TAG_base_type | gimli::DW_TAG_pointer_type | gimli::DW_TAG_enumeration_type)
+    ))
 }
 
 /// The fixed place of a variable, if it has one.

@@ -2,6 +2,7 @@
 
 use super::place::{NoPlace, Placed};
 use super::registration::{Unwinder, sign_of_unwinding};
+use super::texts::Group;
 use super::unwind::Tables;
 use super::{imports, redirect, trampoline};
 use crate::code::Obstacle;
@@ -67,6 +68,8 @@ pub(super) struct Builder<'i, 'p, 'a> {
     pub(super) object_symbols: HashMap<ObjectId, usize>,
     pub(super) target_symbols: HashMap<(String, u64), usize>,
     pub(super) constant_symbols: BTreeMap<(Vec<u8>, u64), usize>,
+    /// Unnamed constants that each function takes, as far as they stay together.
+    pub(super) constant_groups: HashMap<FunctionId, Vec<Group>>,
     pub(super) slot_symbols: HashMap<u64, usize>,
     pub(super) stub_symbols: HashMap<usize, usize>,
     pub(super) import_symbols: BTreeMap<String, usize>,
@@ -101,6 +104,7 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
         object_symbols: HashMap::new(),
         target_symbols: HashMap::new(),
         constant_symbols: BTreeMap::new(),
+        constant_groups: HashMap::new(),
         slot_symbols: HashMap::new(),
         stub_symbols: HashMap::new(),
         import_symbols: BTreeMap::new(),

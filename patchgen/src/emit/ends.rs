@@ -71,21 +71,14 @@ impl Builder<'_, '_, '_> {
             return true;
         }
         // Nobody goes back from the end of one number; from an array's end, whoever gets it may.
-        let has_end = || {
+        let may_go_back = || {
             let user = program.image.function(user);
-            let goes_back = !is_rust(&user.name) && !self.input.sources.is_new_scalar(user, range.start);
-            self.is_lent(before) || goes_back
+            !is_rust(&user.name) && !self.input.sources.is_new_scalar(user, range.start)
         };
         match end_use(program, user, start.address) {
             EndUse::Start => true,
-            EndUse::Passed => start.is_text || !has_end(),
-            EndUse::Open => {
-                if start.is_text {
-                    !self.is_lent(before)
-                } else {
-                    !has_end()
-                }
-            }
+            EndUse::Passed if start.is_text => true,
+            EndUse::Passed | EndUse::Open => !self.is_lent(before) && (start.is_text || !may_go_back()),
             EndUse::Descends => false,
         }
     }

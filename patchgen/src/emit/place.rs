@@ -306,8 +306,8 @@ impl Builder<'_, '_, '_> {
                 let other =
                     self.input.matching.old_object(before).map(|before| old_image.object(before).range.end);
                 let start = new_image.object(id).range.start;
-                let is_start = user.is_some_and(|user| self.reads_start(user, start));
-                if other != Some(address) && !is_start {
+                let is_start = || user.is_some_and(|user| self.reads_start(user, start));
+                if other != Some(address) && !is_start() {
                     let detail = format!(
                         "an address may mean its start or the end of `{}`, which do not meet in the target",
                         new_image.object(before).name

@@ -11,28 +11,25 @@ use crate::code::{EndUse, Program, Use, end_use, is_text};
 use crate::image::{Extent, FunctionId, Referent};
 use crate::report::RefusalKind;
 use patchfile::SymbolKind;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 impl Builder<'_, '_, '_> {
-    /// The strings that stay together with the one at `address` because of what `user` refers to; None if one of them is
-    /// no string, so that its extent is not known.
-    pub(super) fn texts_with(&self, user: User, address: u64) -> Result<Option<Range<u64>>, NoPlace> {
+    /// What stays together with the constant at `address` because of what `user` refers to.
+    fn group(&mut self, user: User, address: u64) -> Option<Group> {
         let program = self.input.pair.new;
-        let mut members = constants_of(program, user);
-        if !members.contains(&address) {
-            members.push(address);
-            members.sort_unstable();
-        }
-        let mut found: Option<Extended> = None;
-        for member in members {
-            let Some(next) = extent(program, user, member) else { continue };
-            match &mut found {
-                Some(so_far) if so_far.meets(&next) => so_far.join(&next),
-                Some(so_far) if so_far.range.contains(&address) => break,
-                _ => found = Some(next),
-            }
-        }
-        let Some(Extended { range, end, is_text: true }) = found else { return Ok(None) };
+        let Some(function) = user else { return extent(program, user, address) };
+        let groups = self.constant_groups.entry(function).or_insert_with(|| groups(program, function));
+        groups.iter().find(|group| group.range.contains(&address)).cloned()
+    }
+
+    /// The strings that stay together with the one at `address`; None if one of them is no string, so that its extent
+    /// is not known.
+    pub(super) fn texts_with(&mut self, user: User, address: u64) -> Result<Option<Range<u64>>, NoPlace> {
+        let Some(Group { range, end, is_text: true, .. }) = self.group(user, address) else {
+            return Ok(None);
+        };
+        let program = self.input.pair.new;
         // Assertions pass texts and names of functions, which may well meet.
         let names_behind = user.is_some_and(|user| {
             let takes_end = program.code(user).references.iter().any(|reference| {
@@ -56,16 +53,8 @@ impl Builder<'_, '_, '_> {
     }
 
     /// True if nothing else that `user` refers to overlaps or meets the constant at `address`.
-    pub(super) fn is_alone(&self, user: User, address: u64) -> bool {
-        let program = self.input.pair.new;
-        let Some(own) = extent(program, user, address) else { return true };
-        let others = constants_of(program, user).into_iter().filter(|other| *other != address);
-        let mut others = others.filter_map(|other| extent(program, user, other));
-        others.all(|other| {
-            let own_first = own.range.start <= other.range.start;
-            let (first, second) = if own_first { (&own, &other) } else { (&other, &own) };
-            !first.meets(second)
-        })
+    pub(super) fn is_alone(&mut self, user: User, address: u64) -> bool {
+        self.group(user, address).is_none_or(|group| group.members == 1)
     }
 
     /// The place of `address` in the strings `texts`: those of the target if it has them, or a copy.
@@ -109,30 +98,38 @@ impl Builder<'_, '_, '_> {
     }
 }
 
-/// The unnamed constants whose addresses a function takes, in order, but for jump tables.
-fn constants_of(program: &Program<'_>, user: Option<FunctionId>) -> Vec<u64> {
-    let Some(code) = user.map(|user| program.code(user)) else { return Vec::new() };
+/// The unnamed constants whose addresses a function takes, but for its jump tables, as far as they belong together.
+fn groups(program: &Program<'_>, function: FunctionId) -> Vec<Group> {
+    let code = program.code(function);
     let taken = code.references.iter().filter(|reference| reference.usage == Use::Address);
     let constants = taken.filter_map(|reference| match reference.referent {
-        Referent::Constant { address, .. } => Some(address),
+        Referent::Constant { address, .. } if code.table_at(address).is_none() => Some(address),
         _ => None,
     });
-    let mut found: Vec<u64> = constants.filter(|address| code.table_at(*address).is_none()).collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+    let constants: BTreeSet<u64> = constants.collect();
+    let mut groups: Vec<Group> = Vec::new();
+    for next in constants.into_iter().filter_map(|address| extent(program, Some(function), address)) {
+        match groups.last_mut() {
+            Some(last) if last.meets(&next) => last.join(&next),
+            _ => groups.push(next),
+        }
+    }
+    groups
 }
 
-/// What addresses that belong together may lead to.
-struct Extended {
+/// Constants that belong together.
+#[derive(Clone)]
+pub(super) struct Group {
     range: Range<u64>,
     /// Behind the last one's NUL, before the zeros that align what comes next.
     end: u64,
     /// All of it is strings.
     is_text: bool,
+    /// How many addresses lead to it.
+    members: usize,
 }
 
-impl Extended {
+impl Group {
     /// True if `next`, which begins later, overlaps this, or begins where an address behind its last byte leads.
     fn meets(&self, next: &Self) -> bool {
         next.range.start <= self.end || next.range.start < self.range.end
@@ -142,13 +139,14 @@ impl Extended {
         self.range = self.range.start.min(next.range.start)..self.range.end.max(next.range.end);
         self.end = self.end.max(next.end);
         self.is_text &= next.is_text;
+        self.members += next.members;
     }
 }
 
 /// What a reference to an unnamed constant may lead to. The address of a string's NUL may be its end, or an empty string
 /// that the linker put there: then the string before belongs to it. So does the beginning of a string if the address is
 /// in its middle and code goes back from it.
-fn extent(program: &Program<'_>, user: User, address: u64) -> Option<Extended> {
+fn extent(program: &Program<'_>, user: User, address: u64) -> Option<Group> {
     let is_end = || program.image.bytes(address..address + 1) == Some(&[0]);
     let goes_back = || user.is_some_and(|user| end_use(program, user, address) == EndUse::Descends);
     let text = program
@@ -159,10 +157,10 @@ fn extent(program: &Program<'_>, user: User, address: u64) -> Option<Extended> {
     Some(match program.constant(address)? {
         (Extent::Text(len), bytes) => {
             let text = bytes.iter().position(|byte| *byte == 0).map_or(len, |nul| nul as u64 + 1);
-            Extended { range: address - before..address + len, end: address + text, is_text: true }
+            Group { range: address - before..address + len, end: address + text, is_text: true, members: 1 }
         }
         (Extent::AtMost(len), _) => {
-            Extended { range: address..address + len, end: address + len, is_text: false }
+            Group { range: address..address + len, end: address + len, is_text: false, members: 1 }
         }
     })
 }
