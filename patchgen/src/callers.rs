@@ -46,8 +46,8 @@ impl Callers {
         Callers { branches, addressed, entered }
     }
 
-    /// Whether functions of the set are the only ones that refer to a function.
-    pub(crate) fn is_inner(&self, program: &Program<'_>, id: FunctionId, set: &BTreeSet<FunctionId>) -> bool {
+    /// Whether nothing refers to a function but branches of functions of the same image.
+    pub(crate) fn are_known(&self, program: &Program<'_>, id: FunctionId) -> bool {
         let image = &program.image;
         let function = image.function(id);
         let exported = |name: &String| image.exports.contains(name);
@@ -57,6 +57,15 @@ impl Callers {
             && !function.aliases.iter().any(exported)
             && !self.addressed.contains(&id)
             && !self.entered.contains(&id)
-            && self.branches.get(&id).is_some_and(|callers| callers.is_subset(set))
+    }
+
+    /// Whether functions of the set are the only ones that refer to a function.
+    pub(crate) fn is_inner(&self, program: &Program<'_>, id: FunctionId, set: &BTreeSet<FunctionId>) -> bool {
+        self.are_known(program, id) && self.branches.get(&id).is_some_and(|callers| callers.is_subset(set))
+    }
+
+    /// Whether any function of the set branches to a function.
+    pub(crate) fn are_any(&self, id: FunctionId, set: &BTreeSet<FunctionId>) -> bool {
+        self.branches.get(&id).is_some_and(|callers| !callers.is_disjoint(set))
     }
 }

@@ -16,6 +16,7 @@ pub mod dwarf;
 pub mod emit;
 pub mod error;
 mod explain;
+mod identity;
 pub mod image;
 pub mod listing;
 mod origin;

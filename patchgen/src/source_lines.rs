@@ -105,8 +105,6 @@ pub trait Sources: Sync {
     fn new_unit(&self, function: &Function) -> Option<String>;
     /// The main file of the unit that a function of the replacement is in, if it is known.
     fn new_main_file(&self, function: &Function) -> Option<String>;
-    /// True if the variable of the replacement at `address`, which `user` may mean, is known to be one number or pointer.
-    fn is_new_scalar(&self, user: &Function, address: u64) -> bool;
     /// True for a function of the target that no compiler made. Without debugging information none is known.
     fn is_assembly(&self, function: &Function) -> bool;
 }
@@ -134,10 +132,6 @@ impl Sources for [Option<&DebugInfo<'_>>; 2] {
             Some(debug) => unit_of(debug, function.address()),
             None => function.source.as_deref().map(str::to_owned),
         }
-    }
-
-    fn is_new_scalar(&self, user: &Function, address: u64) -> bool {
-        self[1].is_some_and(|debug| debug.is_scalar_at(user.address(), address).unwrap_or(false))
     }
 
     fn is_assembly(&self, function: &Function) -> bool {

@@ -187,8 +187,9 @@ pub(crate) fn surroundings(
     old_debug: Option<&DebugInfo<'_>>,
 ) -> Surroundings {
     let changed: BTreeSet<FunctionId> = changed.collect();
+    let removed: BTreeSet<FunctionId> = removed.collect();
     // A removed function may run on if anything else refers to it.
-    let mut replaced: BTreeSet<FunctionId> = changed.iter().copied().chain(removed).collect();
+    let mut replaced: BTreeSet<FunctionId> = changed.union(&removed).copied().collect();
     loop {
         let stays = |id: &FunctionId| changed.contains(id) || callers.is_inner(old, *id, &replaced);
         let (kept, gone): (BTreeSet<_>, BTreeSet<_>) = replaced.iter().copied().partition(stays);
@@ -209,6 +210,8 @@ pub(crate) fn surroundings(
         replaced.extend(more);
     }
     let inner = replaced.iter().filter(|id| callers.is_inner(old, **id, &replaced));
+    let gone: BTreeSet<FunctionId> = removed.difference(&replaced).copied().collect();
+    let alike = changed.iter().filter(|id| callers.are_known(old, **id) && !callers.are_any(**id, &gone));
     Surroundings {
         used: used_data(new, functions),
         undescribed: old.image.functions.iter().any(|function| {
@@ -216,6 +219,7 @@ pub(crate) fn surroundings(
             is_of_rust(&function.name) && units().is_none_or(|units| units.is_empty())
         }),
         inner: inner.map(|id| old.image.function(*id).address()).collect(),
+        called_alike: alike.map(|id| old.image.function(*id).address()).collect(),
         replaced: replaced.iter().flat_map(|id| old.image.function(*id).parts.clone()).collect(),
     }
 }

@@ -7,10 +7,11 @@ use crate::diff::{
     self, DataChange, FunctionChange, Matching, Pair, Sameness, compare_data, compare_functions,
     data_pointers, is_constant,
 };
-use crate::dwarf::{DebugInfo, DebugSections, LayoutChange};
+use crate::dwarf::{DebugInfo, DebugSections, LayoutChange, Surroundings};
 use crate::emit::{Change, Emission, Input, emit};
 use crate::error::InputError;
 use crate::explain::explain;
+use crate::identity;
 use crate::image::{Function, FunctionId, ImageFile, ObjectId, Pointer, Referent, load, stem};
 use crate::padding::Builds;
 use crate::report::{
@@ -133,11 +134,18 @@ pub fn diff_with(inputs: &Inputs<'_>, options: Options) -> Result<Diff, InputErr
     if let Some(debug) = old_debug.as_ref().filter(|_| emission.patch.is_some()) {
         notes.extend(warnings::dropped(&pair, &matching, &changes, debug));
     }
-    let types = comparison.check_types(&changes, &emission, old_debug.as_ref(), new_debug.as_ref());
+    let surroundings = comparison.surroundings(&changes, &emission, old_debug.as_ref());
+    let types =
+        comparison.check_types(&changes, &emission, &surroundings, (old_debug.as_ref(), new_debug.as_ref()));
     comparison.refusals.extend(emission.refusals.iter().cloned());
     comparison.refusals.extend(types.refusals.iter().cloned());
     let both = old_debug.as_ref().zip(new_debug.as_ref());
     comparison.refusals.extend(type_ids::check(&pair, &changes, both));
+    comparison.refusals.extend(identity::refuse_functions(&pair, &changes, &surroundings, both));
+    comparison.refusals.extend(identity::refuse_removed(&pair, &matching, &changes));
+    if let Some(patch) = &emission.patch {
+        comparison.refusals.extend(identity::refuse_variables(&pair, &matching, patch, both));
+    }
     Ok(comparison.finish(inputs, &debug, notes, &emission, types))
 }
 
@@ -360,12 +368,27 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         changed.collect()
     }
 
-    fn check_types(
+    /// What is around the functions of the patch.
+    fn surroundings(
         &self,
         changes: &[Change],
         emission: &Emission,
         old: Option<&DebugInfo<'_>>,
-        new: Option<&DebugInfo<'_>>,
+    ) -> Surroundings {
+        let news = changes.iter().map(|change| change.new).chain(emission.new_functions.iter().copied());
+        let removed =
+            self.pair.old.image.function_ids().filter(|id| self.matching.new_function(*id).is_none());
+        let changed = changes.iter().map(|change| change.old);
+        let callers = self.matching.callers(self.pair);
+        types::surroundings(self.pair.old, callers, changed, removed, self.pair.new, news, old)
+    }
+
+    fn check_types(
+        &self,
+        changes: &[Change],
+        emission: &Emission,
+        surroundings: &Surroundings,
+        (old, new): (Option<&DebugInfo<'_>>, Option<&DebugInfo<'_>>),
     ) -> TypeCheck {
         if changes.is_empty() {
             return TypeCheck { checked: old.is_some() && new.is_some(), ..TypeCheck::default() };
@@ -382,7 +405,7 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
         let new_functions: Vec<_> =
             changed.chain(emission.new_functions.iter().map(|id| named(new_image, *id))).collect();
         let news = changes.iter().map(|change| change.new).chain(emission.new_functions.iter().copied());
-        let functions: Vec<FunctionId> = news.clone().collect();
+        let functions: Vec<FunctionId> = news.collect();
         let zeroed = |change: &LayoutChange| match (old, new) {
             (Some(old_debug), Some(new_debug)) => {
                 let (old, new) = (self.pair.old, self.pair.new);
@@ -390,14 +413,9 @@ impl<'c, 'p, 'a> Comparison<'c, 'p, 'a> {
             }
             _ => Err("there is no debugging information".to_owned()),
         };
-        let removed = old_image.function_ids().filter(|id| self.matching.new_function(*id).is_none());
-        let changed = changes.iter().map(|change| change.old);
-        let callers = self.matching.callers(self.pair);
-        let surroundings =
-            types::surroundings(self.pair.old, callers, changed, removed, self.pair.new, news, old);
         let images = [old_image, new_image];
         let entries = vtables::Entries::new(self.pair, self.matching);
-        types::check(images, old, &old_functions, new, &new_functions, &surroundings, &zeroed, &entries)
+        types::check(images, old, &old_functions, new, &new_functions, surroundings, &zeroed, &entries)
     }
 
     fn finish(

@@ -23,6 +23,8 @@ cases! {
     bit_fields
     call_enters_try
     byte_order
+    callback_prototype
+    callback_renamed
     callbacks
     cast_layout
     catch_cold
@@ -129,6 +131,7 @@ cases! {
     members_swapped
     members_swapped_compressed
     members_swapped_dwarf4
+    name_taken_over
     nameless_data
     namesakes
     new_function
@@ -146,6 +149,7 @@ cases! {
     no_plt
     noexcept_added
     noreturn
+    number_from_end
     numbered_functions
     number_counting
     number_dividing
@@ -180,6 +184,7 @@ cases! {
     shared_tail
     signal_handler
     sorting
+    split_static
     stack_protector
     start_of_moved_variable
     static_constructor
@@ -188,13 +193,16 @@ cases! {
     static_guard
     static_guard_new
     static_local_kept
+    static_local_taken_over
     static_locals_bss
     static_locals_bss_cpp
     static_locals_cpp
     static_locals_renumbered
     static_locals_same_function
     string_ends
+    string_in_two_places
     string_literals
+    string_with_nul
     struct_layout
     struct_on_stack
     struct_return
@@ -243,6 +251,7 @@ cases! {
     unchanged
     unchanged_library
     unnamed_class_stored
+    variable_taken_over
     variable_type
     variadic
     vector_constants

@@ -2,6 +2,7 @@
 
 mod decode;
 mod dereference;
+mod descent;
 mod escape;
 mod labels;
 mod lengths;
@@ -13,6 +14,7 @@ mod values;
 
 pub use decode::{decode_function, instructions};
 pub use dereference::reads_first;
+pub use descent::descent;
 pub use escape::{EndUse, end_use, keeps_address, lends_address};
 pub use tables::JumpTable;
 pub(crate) use templates::template_len;

@@ -1,7 +1,7 @@
 //! When two references, two constants or two functions are the same.
 
 use super::{Matching, Pair};
-use crate::code::{Code, EndUse, Form, Program, Reference, Use, end_use, is_text, without_padding};
+use crate::code::{Code, EndUse, Form, Program, Reference, Use, descent, end_use, is_text, without_padding};
 use crate::image::{Access, Extent, FunctionId, ObjectId, Pointer, Referent, Slot};
 use object::elf;
 use std::cell::RefCell;
@@ -144,9 +144,29 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             (Some(a), Some(b))
                 if a != b && goes_back(self.pair.old, old) && goes_back(self.pair.new, new) =>
             {
-                Err(text_instead(b, a))
+                return Err(text_instead(b, a));
             }
-            _ => Ok(()),
+            _ => {}
+        }
+        // Literals may hold NULs.
+        let piece = |program: &Program<'a>, reference: &Reference| match reference.referent {
+            Referent::Constant { address, .. } => {
+                program.image.bytes(program.piece_before(address)?..address)
+            }
+            _ => None,
+        };
+        let (a, b) = (piece(self.pair.old, old.1), piece(self.pair.new, new.1));
+        if a == b {
+            return Ok(());
+        }
+        let before = |program: &Program<'a>, (function, reference): (FunctionId, &Reference)| {
+            let back = descent(program, function, reference.target)?;
+            program.image.bytes(reference.target - back..reference.target)
+        };
+        if before(self.pair.old, old) == before(self.pair.new, new) {
+            Ok(())
+        } else {
+            Err(format!("what is before the address {:#x} changed", new.1.target))
         }
     }
 

@@ -9,7 +9,7 @@
 //! rustc are read, with type units and split debug files; the supplementary files of dwz are refused.
 //!
 //! The modules build on each other in this order: `sections`, `split`, `debug_info` with `unit`, `address_index` and `node`;
-//! `lines`, `functions` and `variables`; `placement`, `type_names` and `layout`; `closures`; `layout_diff`;
+//! `lines`, `functions`, `variables` and `declared`; `placement`, `type_names`, `layout` and `passing`; `closures`; `layout_diff`;
 //! `crates`, `unit_types` and `rust_names`, `unit_pair`, `vtables` and `reach`; `attribution`, `transient` with
 //! `cpp_mentions`, `layout_check`.
 
@@ -20,6 +20,7 @@ mod compiled;
 mod cpp_mentions;
 mod crates;
 mod debug_info;
+mod declared;
 mod error;
 mod functions;
 mod layout;
@@ -28,6 +29,7 @@ mod layout_diff;
 mod lines;
 mod node;
 mod objects;
+mod passing;
 mod placement;
 mod reach;
 mod report;
@@ -45,6 +47,7 @@ mod vtables;
 
 pub(crate) use compiled::label;
 pub use debug_info::DebugInfo;
+pub use declared::Declared;
 pub use error::DwarfError;
 pub use functions::{InlinedCode, InlinedFunction};
 pub use layout_check::compare_layouts;

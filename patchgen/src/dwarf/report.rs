@@ -86,8 +86,8 @@ pub struct PrototypeChange {
     pub old: String,
     /// Return type and parameters in the new build.
     pub new: String,
-    /// A function of Rust, or one made for a lambda, that may be called by code which the patch does not replace: it hands
-    /// over what the old prototype says.
+    /// It may be called by code which the patch does not replace, that hands over what the old prototype says: a function of
+    /// Rust, one made for a lambda, or one of C and C++ that is passed other things than before.
     pub called_otherwise: bool,
     /// It is made for a lambda of C++ that captures other things.
     pub of_lambda: bool,

@@ -7,6 +7,7 @@ use super::debug_info::DebugInfo;
 use super::layout::TypeLayout;
 use super::layout_diff::{self, Differences};
 use super::node::Node;
+use super::passing::passing;
 use super::rust_names::{RustNames, readable};
 use super::type_names::{TypeKey, TypeNames};
 use super::unit::DieId;
@@ -212,15 +213,20 @@ impl<'p> Pair<'p, '_, '_, '_> {
             let [was, is] = if was == is { [was + &lambdas[0], is + &lambdas[1]] } else { [was, is] };
             let (was, is) = (old.names.text(&was).unwrap_or(was), new.names.text(&is).unwrap_or(is));
             if was != is {
-                let (old, new) = (readable(&was), readable(&is));
-                let called_otherwise = (before.unit().is_rust() || !same_lambdas)
-                    && !surroundings.inner.contains(&function.address);
+                let (was, is) = (readable(&was), readable(&is));
+                // Callers in C and C++ that both builds have were compiled with what it is now.
+                let called_otherwise = if before.unit().is_rust() || !same_lambdas {
+                    !surroundings.inner.contains(&function.address)
+                } else {
+                    !surroundings.called_alike.contains(&function.address)
+                        && passing(before, &mut old_names)? != passing(after, &mut new_names)?
+                };
                 let file = after.decl_file()?;
                 found.push(PrototypeChange {
                     function: name.clone(),
                     file,
-                    old,
-                    new,
+                    old: was,
+                    new: is,
                     called_otherwise,
                     of_lambda: !same_lambdas,
                 });

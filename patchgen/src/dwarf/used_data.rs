@@ -33,4 +33,7 @@ pub struct Surroundings {
     pub undescribed: bool,
     /// Addresses of those of the functions that nothing but replaced code refers to.
     pub inner: HashSet<u64>,
+    /// Addresses of those of the functions that nothing refers to but calls by functions which both builds have, and by
+    /// replaced code: whoever calls them was compiled for what they are now.
+    pub called_alike: HashSet<u64>,
 }

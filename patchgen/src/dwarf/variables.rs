@@ -3,7 +3,6 @@
 use super::DwarfError;
 use super::debug_info::DebugInfo;
 use super::node::{Attributes, Node};
-use super::type_names::links;
 use super::unit::UnitId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,24 +67,6 @@ impl DebugInfo<'_> {
         Ok(found)
     }
 
-    /// True if the variable at a link address is one number or pointer, as the unit of the function at `user` or any other
-    /// one describes it.
-    pub fn is_scalar_at(&self, user: u64, address: u64) -> Result<bool, DwarfError> {
-        let here = StaticLocation::Address(address);
-        let own = self.units_at(user)?;
-        let inner = own.into_iter().map(|unit| (unit, true));
-        for (unit, whole) in inner.chain(self.unit_ids()?.map(|unit| (unit, false))) {
-            let root = self.root(unit)?;
-            let nodes: Vec<_> = if whole { root.subtree().collect() } else { root.children().collect() };
-            for node in nodes.into_iter().filter(|node| node.tag() == gimli::DW_TAG_variable) {
-                if static_location(&node.attributes()?)? == Some(here) {
-                    return is_scalar(node.declaration()?);
-                }
-            }
-        }
-        Ok(false)
-    }
-
     /// The names of all thread-local variables by their offset in the image's storage: unit, what they are declared in,
     /// and name.
     pub fn thread_locals(&self) -> Result<BTreeMap<u64, BTreeSet<String>>, DwarfError> {
@@ -102,23 +83,6 @@ impl DebugInfo<'_> {
         }
         Ok(found)
     }
-}
-
-fn is_scalar(variable: Node<'_, '_>) -> Result<bool, DwarfError> {
-    let is_link = |tag| {
-        matches!(
-            tag,
-            gimli::DW_TAG_typedef
-                | gimli::DW_TAG_const_type
-                | gimli::DW_TAG_volatile_type
-                | gimli::DW_TAG_atomic_type
-        )
-    };
-    let last = links(variable.type_node()?, is_link)?.last().map(|node| node.tag());
-    Ok(matches!(
-        last,
-        Some(gimli::DW_TAG_base_type | gimli::DW_TAG_pointer_type | gimli::DW_TAG_enumeration_type)
-    ))
 }
 
 /// The fixed place of a variable, if it has one.
@@ -155,25 +119,34 @@ pub(super) fn static_location(attributes: &Attributes<'_, '_>) -> Result<Option<
 
 /// The addresses that a variable has, also if the compiler took it apart: each piece then has its own.
 pub(super) fn static_addresses(attributes: &Attributes<'_, '_>) -> Result<Vec<u64>, DwarfError> {
+    Ok(static_pieces(attributes)?.into_iter().map(|(address, _)| address).collect())
+}
+
+/// The same with the bits of the variable that are before each piece.
+pub(super) fn static_pieces(attributes: &Attributes<'_, '_>) -> Result<Vec<(u64, u64)>, DwarfError> {
     let value = attributes.value(gimli::DW_AT_location);
     let Some(expression) = value.and_then(|location| location.exprloc_value()) else { return Ok(Vec::new()) };
     let encoding = attributes.node().unit().gimli().encoding();
     let error = |cause| DwarfError::Malformed { section: "variable location", cause };
     let mut operations = expression.operations(encoding);
-    let mut found = Vec::new();
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    let mut bits = 0;
     while let Some(operation) = operations.next().map_err(error)? {
         match operation {
-            gimli::Operation::Address { address } => found.push(address),
-            gimli::Operation::AddressIndex { index } => found.push(attributes.indexed_address(index)?),
+            gimli::Operation::Address { address } => found.push((address, bits)),
+            gimli::Operation::AddressIndex { index } => {
+                found.push((attributes.indexed_address(index)?, bits));
+            }
             gimli::Operation::PlusConstant { value } => {
-                if let Some(last) = found.last_mut() {
+                if let Some((last, _)) = found.last_mut() {
                     *last = last.wrapping_add(value);
                 }
             }
+            gimli::Operation::Piece { size_in_bits, .. } => bits += size_in_bits,
             _ => {}
         }
     }
-    found.retain(|address| *address != 0);
+    found.retain(|(address, _)| *address != 0);
     Ok(found)
 }
 

@@ -1,6 +1,6 @@
 //! Assembles a patch: works through the changed functions and everything new that they reach.
 
-use super::place::{NoPlace, Placed};
+use super::place::{NoPlace, Placed, User};
 use super::registration::{Unwinder, sign_of_unwinding};
 use super::texts::Group;
 use super::unwind::Tables;
@@ -70,6 +70,8 @@ pub(super) struct Builder<'i, 'p, 'a> {
     pub(super) constant_symbols: BTreeMap<(Vec<u8>, u64), usize>,
     /// Unnamed constants that each function takes, as far as they stay together.
     pub(super) constant_groups: HashMap<FunctionId, Vec<Group>>,
+    /// Where the strings of a function that stay together begin in the replacement, and their symbol.
+    pub(super) placed_texts: HashMap<(User, u64), usize>,
     pub(super) slot_symbols: HashMap<u64, usize>,
     pub(super) stub_symbols: HashMap<usize, usize>,
     pub(super) import_symbols: BTreeMap<String, usize>,
@@ -105,6 +107,7 @@ pub fn emit(input: &Input<'_, '_, '_>, generator: &str) -> Emission {
         target_symbols: HashMap::new(),
         constant_symbols: BTreeMap::new(),
         constant_groups: HashMap::new(),
+        placed_texts: HashMap::new(),
         slot_symbols: HashMap::new(),
         stub_symbols: HashMap::new(),
         import_symbols: BTreeMap::new(),

@@ -70,15 +70,12 @@ impl Builder<'_, '_, '_> {
         if self.meant_start_before(user, before, start) {
             return true;
         }
-        // Nobody goes back from the end of one number; from an array's end, whoever gets it may.
-        let may_go_back = || {
-            let user = program.image.function(user);
-            !is_rust(&user.name) && !self.input.sources.is_new_scalar(user, range.start)
-        };
+        // Whoever gets the end of an array, or of a number's bytes, may go back from it.
+        let may_go_back = !is_rust(&program.image.function(user).name);
         match end_use(program, user, start.address) {
             EndUse::Start => true,
             EndUse::Passed if start.is_text => true,
-            EndUse::Passed | EndUse::Open => !self.is_lent(before) && (start.is_text || !may_go_back()),
+            EndUse::Passed | EndUse::Open => !self.is_lent(before) && (start.is_text || !may_go_back),
             EndUse::Descends => false,
         }
     }

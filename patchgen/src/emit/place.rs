@@ -294,6 +294,14 @@ impl Builder<'_, '_, '_> {
         let (old_image, new_image) = (&self.input.pair.old.image, &self.input.pair.new.image);
         let object = new_image.object(id);
         let name = object.name.clone();
+        // Unwind tables stand right behind constants, and code has nothing to do with them.
+        if new_image.sections[object.section].name.starts_with(".eh_frame")
+            && user.is_some()
+            && ends_here.is_none()
+        {
+            let detail = "an address may mean its start or the end of the constants before it";
+            return no(RefusalKind::AmbiguousReference, name, detail);
+        }
         if self.input.matching.is_ambiguous(id) {
             let detail = "several variables of this name exist and nothing tells which one this is";
             return no(RefusalKind::AmbiguousVariable, name, detail);

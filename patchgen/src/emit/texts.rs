@@ -7,7 +7,7 @@
 use super::builder::Builder;
 use super::data::alignment_of;
 use super::place::{NoPlace, Placed, User};
-use crate::code::{EndUse, Program, Use, end_use, is_text};
+use crate::code::{EndUse, Program, Use, descent, end_use};
 use crate::image::{Extent, FunctionId, Referent};
 use crate::report::RefusalKind;
 use patchfile::SymbolKind;
@@ -57,14 +57,19 @@ impl Builder<'_, '_, '_> {
         self.group(user, address).is_none_or(|group| group.members == 1)
     }
 
-    /// The place of `address` in the strings `texts`: those of the target if it has them, or a copy.
+    /// The place of `address` in the strings `texts`: those of the target if it has them, or a copy. All addresses in them
+    /// that one function takes lead to the same ones.
     pub(super) fn place_texts(&mut self, user: User, address: u64, texts: Range<u64>) -> Placed {
         let offset = (address - texts.start) as i64;
+        if let Some(symbol) = self.placed_texts.get(&(user, texts.start)) {
+            return Placed { symbol: *symbol, offset };
+        }
         let bytes = self.input.pair.new.image.bytes(texts.clone()).unwrap_or_default();
         let symbol = match self.old_texts(user, address - texts.start, bytes) {
             Some(old) => self.target_symbol(&format!("text_{old:x}"), old, SymbolKind::Object),
             None => self.constant(bytes.to_vec(), alignment_of(texts.start)),
         };
+        self.placed_texts.insert((user, texts.start), symbol);
         Placed { symbol, offset }
     }
 
@@ -144,23 +149,32 @@ impl Group {
 }
 
 /// What a reference to an unnamed constant may lead to. The address of a string's NUL may be its end, or an empty string
-/// that the linker put there: then the string before belongs to it. So does the beginning of a string if the address is
-/// in its middle and code goes back from it.
+/// that the linker put there: then the string before belongs to it. So does what code goes back to from the address; where
+/// its instructions do not say how far that is, it is no string of known extent: literals may hold NULs.
 fn extent(program: &Program<'_>, user: User, address: u64) -> Option<Group> {
-    let is_end = || program.image.bytes(address..address + 1) == Some(&[0]);
-    let goes_back = || user.is_some_and(|user| end_use(program, user, address) == EndUse::Descends);
-    let text = program
-        .image
-        .text_before(address)
-        .filter(|text| is_end() || (text.iter().all(|byte| is_text(*byte)) && goes_back()));
-    let before = text.map_or(0, |text| text.len() as u64);
+    let image = &program.image;
+    let is_end = || image.bytes(address..address + 1) == Some(&[0]);
+    let text = image.text_before(address);
+    let goes_back = user.filter(|user| end_use(program, *user, address) == EndUse::Descends);
+    let back = goes_back.map(|user| descent(program, user, address));
+    let is_plain = |range: Range<u64>| {
+        image.bytes(range.clone()).is_some() && range.clone().all(|at| image.object_at(at).is_none())
+    };
+    let start = match back {
+        Some(Some(back)) if is_plain(address - back..address) => Some(address - back),
+        Some(_) => None,
+        None => Some(address - text.filter(|_| is_end()).map_or(0, |text| text.len() as u64)),
+    };
+    let Some(start) = start else {
+        return Some(Group { range: address..address + 1, end: address + 1, is_text: false, members: 1 });
+    };
     Some(match program.constant(address)? {
         (Extent::Text(len), bytes) => {
             let text = bytes.iter().position(|byte| *byte == 0).map_or(len, |nul| nul as u64 + 1);
-            Group { range: address - before..address + len, end: address + text, is_text: true, members: 1 }
+            Group { range: start..address + len, end: address + text, is_text: true, members: 1 }
         }
         (Extent::AtMost(len), _) => {
-            Group { range: address..address + len, end: address + len, is_text: false, members: 1 }
+            Group { range: start..address + len, end: address + len, is_text: false, members: 1 }
         }
     })
 }

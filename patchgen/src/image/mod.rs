@@ -121,6 +121,8 @@ pub struct Function {
     pub aliases: Vec<String>,
     /// Source file that the symbol table names; None for global symbols.
     pub source: Option<Arc<str>>,
+    /// `STB_LOCAL`.
+    pub local: bool,
     /// Body first, then `.cold` parts.
     pub parts: Vec<Range<u64>>,
     /// True if the symbol table gives the size; false for hand-written assembly without one.
@@ -154,6 +156,8 @@ pub struct Object {
     pub name: String,
     /// Source file that the symbol table names; None for global symbols.
     pub source: Option<Arc<str>>,
+    /// `STB_LOCAL`.
+    pub local: bool,
     /// Addresses; empty for linker-made symbols such as `__bss_start`.
     pub range: Range<u64>,
     /// Index of its section in [`Image::sections`].
@@ -169,12 +173,13 @@ impl Object {
     }
 
     /// True for the flags that say whether a static variable of a C++ function was made, for type information, type
-    /// names and vtables (Itanium C++ ABI, sections 5.2.2 and 2.9.5), and for the statics that the macros of Rust's crate
-    /// tracing make, which only those name. Nobody needs the address of such an object's end,
+    /// names and vtables (Itanium C++ ABI, sections 5.2.2 and 2.9.5), for the statics that the macros of Rust's crate
+    /// tracing make, which only those name, and for the C library's mark in its start files. Nobody needs the address of such an object's end,
     /// or counts down to its start.
     pub fn is_guard(&self) -> bool {
         ["_ZGV", "_ZTI", "_ZTS", "_ZTV"].iter().any(|prefix| self.name.starts_with(prefix))
             || rust_names::is_callsite(&self.name)
+            || self.name == "_IO_stdin_used"
     }
 
     /// True for clang's tables of distances from their own beginning, which nothing else marks

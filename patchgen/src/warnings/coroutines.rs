@@ -24,11 +24,12 @@ pub(super) fn may_be_suspended(program: &Program<'_>, changes: &[Change]) -> Vec
         let name = &program.image.function(change.old).name;
         // The body of a C++20 coroutine as gcc and clang name it.
         let is_body = name.split('.').skip(1).any(|piece| piece == "actor" || piece == "resume");
-        let how = if is_body {
-            "it is the body of a coroutine".to_owned()
-        } else {
-            format!("it calls {}", way_to_switch(program, change.old)?)
-        };
+        if is_body {
+            return Some(format!(
+                "`{name}` is the body of a coroutine: one that is suspended goes on in the new code, with the frame that it has"
+            ));
+        }
+        let how = format!("it calls {}", way_to_switch(program, change.old)?);
         Some(format!(
             "`{name}` may be suspended in a coroutine ({how}): the apply is busy as long as one is, and one whose \
              frames do not lie on a stack of their own goes on in old code"

@@ -1,0 +1,71 @@
+//! How far code goes back from an address that it takes, as far as that stands in its instructions.
+
+use super::{Program, Use, instructions};
+use crate::image::{FunctionId, Referent};
+use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
+
+/// Instructions behind the one that takes the address.
+const MAX_FOLLOWED: usize = 24;
+
+/// The most bytes before `address`, which `function` takes, at which it is seen to take or use another address.
+pub fn descent(program: &Program<'_>, function: FunctionId, address: u64) -> Option<u64> {
+    let code = program.code(function);
+    let taken: Vec<(u16, u32)> = code
+        .references
+        .iter()
+        .filter(|reference| {
+            reference.usage == Use::Address
+                && reference.target == address
+                && !matches!(reference.referent, Referent::Object { certain: true, .. })
+        })
+        .map(|reference| (reference.part, reference.end))
+        .collect();
+    let mut most = None;
+    for (part, bounds) in program.image.function(function).parts.iter().enumerate() {
+        if !taken.iter().any(|(of, _)| usize::from(*of) == part) {
+            continue;
+        }
+        let all: Vec<Instruction> = instructions(&program.image, bounds.clone()).into_iter().collect();
+        for (index, instruction) in all.iter().enumerate() {
+            let end = instruction.next_ip().wrapping_sub(bounds.start) as u32;
+            if taken.contains(&(part as u16, end)) && instruction.op0_kind() == OpKind::Register {
+                most = most.max(descent_of(&all[index + 1..], instruction.op0_register()));
+            }
+        }
+    }
+    most
+}
+
+/// The same of the address in a register, until something else is put there.
+fn descent_of(behind: &[Instruction], register: Register) -> Option<u64> {
+    let mut info = InstructionInfoFactory::new();
+    let is_it =
+        |other: Register| other != Register::None && other.full_register() == register.full_register();
+    let mut most = None;
+    for instruction in behind.iter().take(MAX_FOLLOWED) {
+        let has_memory =
+            (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
+        let back = if has_memory && is_it(instruction.memory_base()) {
+            -(instruction.memory_displacement64() as i64)
+        } else if is_it(instruction.op0_register()) && is_number(instruction.op1_kind()) {
+            match instruction.mnemonic() {
+                Mnemonic::Sub => instruction.immediate(1) as i64,
+                Mnemonic::Add => -(instruction.immediate(1) as i64),
+                Mnemonic::Dec => 1,
+                _ => 0,
+            }
+        } else {
+            0
+        };
+        most = most.max(u64::try_from(back).ok().filter(|back| *back > 0));
+        let used = info.info(instruction).used_registers();
+        if used.iter().any(|used| is_it(used.register()) && super::values::is_write(used.access())) {
+            break;
+        }
+    }
+    most
+}
+
+fn is_number(kind: OpKind) -> bool {
+    matches!(kind, OpKind::Immediate8to64 | OpKind::Immediate32to64 | OpKind::Immediate64)
+}
