@@ -16,7 +16,7 @@ const MAX_LENGTH: u64 = 1 << 20;
 const NEAR_PANIC: usize = 6;
 
 /// Instructions between an address and the look-up of an index in what is there.
-const NEAR_USE: usize = 6;
+const NEAR_USE: usize = 12;
 
 /// Numbers beside the addresses that a function takes: address and number.
 #[derive(Default)]
@@ -56,6 +56,7 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Nu
         addresses.clear();
         lengths.clear();
         bases.clear();
+        let mut pushed = None;
         for (index, instruction) in instructions(image, range.clone()).into_iter().enumerate() {
             let end = (instruction.next_ip() - range.start) as u32;
             while let Some(reference) = references.next_if(|reference| reference.end <= end) {
@@ -91,12 +92,17 @@ pub(super) fn in_code(image: &Image<'_>, function: &Function, code: &Code) -> Nu
                 if (1..MAX_LENGTH).contains(&number) {
                     numbers.push((index, number));
                     // psABI section 3.2.3: the second argument.
-                    if instruction.mnemonic() == Mnemonic::Mov
-                        && instruction.op0_register().full_register() == Register::RSI
-                    {
-                        lengths.push((index, number));
+                    let second = instruction.op0_register().full_register() == Register::RSI;
+                    match instruction.mnemonic() {
+                        Mnemonic::Mov if second => lengths.push((index, number)),
+                        Mnemonic::Push => pushed = Some((index, number)),
+                        _ => {}
                     }
                 }
+            }
+            // So small code loads a number.
+            if instruction.mnemonic() == Mnemonic::Pop && instruction.op0_register() == Register::RSI {
+                lengths.extend(pushed.filter(|(at, _)| at + 1 == index));
             }
         }
         for (index, address) in &addresses {

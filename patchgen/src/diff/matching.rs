@@ -253,7 +253,7 @@ impl Matching {
                 self.match_group(pair, units, &olds, &news, stuck);
             }
         }
-        self.match_merged(pair, &alone);
+        self.match_merged(pair, units, &alone);
         self.match_moved_functions(pair);
     }
 
@@ -315,8 +315,15 @@ impl Matching {
                     && (step == 1 || name_old(old) == name_new(new))
                     && (step == 2 || weak.functions(FunctionId(old), FunctionId(new)))
             };
-            for old in left_old.clone() {
-                let Some(new) = left_new.iter().copied().find(|new| fits(old, *new)) else { continue };
+            // Copies of one function in several units of Rust are each like the other, but others refer to their own.
+            let own_unit = |old: usize, new: usize| {
+                is_rust(name_old(olds[old])) && old_units[old].is_some() && old_units[old] == new_units[new]
+            };
+            let in_order = |own: bool| left_old.iter().map(move |old| (*old, own));
+            for (old, own) in in_order(true).chain(in_order(false)).collect::<Vec<_>>() {
+                let mut fitting = left_new.iter().copied().filter(|new| fits(old, *new));
+                let fitting = fitting.find(|new| !own || own_unit(old, *new));
+                let Some(new) = fitting.filter(|_| left_old.contains(&old)) else { continue };
                 let by_number =
                     (step == 2 || uncertain) && family(name_old(olds[old])) != *name_old(olds[old]);
                 let sole = left_new.iter().filter(|new| fits(old, **new)).count() == 1

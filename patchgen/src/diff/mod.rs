@@ -9,6 +9,7 @@ mod initial;
 mod kept_names;
 mod lines;
 mod matching;
+mod merged;
 mod namesakes;
 mod passed;
 mod pieces;

@@ -230,21 +230,6 @@ impl Matching {
         }
     }
 
-    /// Pairs functions of Rust that have another path and do the same: of instances that are merged into one, it has the
-    /// path of any.
-    pub(super) fn match_merged(&mut self, pair: &Pair<'_, '_>, alone: &[Group]) {
-        for (olds, news) in alone {
-            for old in olds.iter().map(|old| FunctionId(*old)) {
-                let weak = Sameness::by_key(pair, self);
-                let mut left = news.iter().map(|new| FunctionId(*new));
-                let found = left.find(|new| self.old_function(*new).is_none() && weak.functions(old, *new));
-                if let Some(new) = found {
-                    self.pair_functions(old, new);
-                }
-            }
-        }
-    }
-
     /// Notes which pairs of a group of one path are not certain, as far as live data may hold addresses of the
     /// functions.
     pub(super) fn note_doubts(

@@ -108,6 +108,7 @@ impl Program<'_> {
         let Some(section) = self.image.section_at(start) else { return true };
         if end >= section.range.start + section.data.len() as u64
             || self.image.object_at(end).is_some_and(|(_, offset)| offset == 0)
+            || self.is_padding_of_object(end)
             || self.is_table(end)
             || self.image.location_at(end).is_some()
             || self.image.location_at(start).is_some_and(|location| location.size() == len)
@@ -159,7 +160,21 @@ impl Program<'_> {
     fn end_of_piece(&self, end: u64) -> Option<u64> {
         let whole = self.piece_end(end.checked_sub(1)?)?;
         let zeros = self.image.bytes(end..whole)?;
-        (zeros.len() < MAX_PADDING && zeros.iter().all(|byte| *byte == 0)).then_some(whole)
+        let is_padding = zeros.len() < MAX_PADDING
+            && zeros.iter().all(|byte| *byte == 0)
+            && self.image.linkage.pointers_in(end..whole).is_empty();
+        is_padding.then_some(whole)
+    }
+
+    /// True if nothing but zeros that align it lies between `end` and a named object.
+    fn is_padding_of_object(&self, end: u64) -> bool {
+        const ALIGN: u64 = 16;
+        self.end_of_piece(end).is_some_and(|whole| {
+            let object = self.image.object_at(whole);
+            whole.is_multiple_of(ALIGN)
+                && whole - end < ALIGN
+                && object.is_some_and(|(_, offset)| offset == 0)
+        })
     }
 
     /// The `len` bytes at `start` if they are a text.
