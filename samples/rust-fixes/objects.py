@@ -46,6 +46,18 @@ class Function:
     def bare(self):
         return blank(self.unit.sections[self.section])
 
+    def bare_with_calls(self):
+        """These bytes and those of the functions that they lead to: instances of a generic function may differ in nothing
+        else than in which instance of the next one they call."""
+        found = [self.bare()]
+        for offset, _, number, _ in self.unit.sections[self.section].relocations:
+            symbol = self.unit.symbols[number]
+            names = [one.name for one in self.unit.defined[symbol.section]] if symbol.kind == STT_SECTION else [symbol.name]
+            called = next(filter(None, (self.build.by_name.get(_LLVM.sub("", name)) for name in names)), None)
+            if called:
+                found.append((offset, called.bare()))
+        return found
+
 
 def blank(section):
     """The bytes of a section with zeros where relocations are."""
@@ -191,7 +203,8 @@ def digest(*parts):
 # --- the comparison ------------------------------------------------------------------------------------------
 
 def pair_leftovers(old, new):
-    """Pair what has no namesake by path: by bytes first, then in order. {old symbol: new symbol}"""
+    """Pair what has no namesake by path: by the bytes of what it calls, too, first, then by its bytes, then in order.
+    {old symbol: new symbol}"""
     pairs = {}
     olds, news = defaultdict(list), defaultdict(list)
     for functions, groups, others in ((old.functions, olds, new.by_name), (new.functions, news, old.by_name)):
@@ -200,9 +213,9 @@ def pair_leftovers(old, new):
                 groups[path_of(function.name)].append(function)
     for path, left in olds.items():
         right = news.get(path, [])
-        for same in (True, False):
+        for alike in (Function.bare_with_calls, Function.bare, lambda _: None):
             for function in list(left):
-                match = next((one for one in right if not same or one.bare() == function.bare()), None)
+                match = next((one for one in right if alike(one) == alike(function)), None)
                 if match:
                     pairs[function.name] = match.name
                     left.remove(function)
