@@ -47,7 +47,7 @@ test-qemu: build ## Patch a real QEMU with real fixes (builds QEMU the first tim
 test-fixes: build ## Patch running servers and libraries with fixes from Debian's history (builds them the first time, 15 minutes)
 	PATCHGEN=$(abspath $(BIN))/patchgen TARDIGRADE=$(abspath $(BIN))/tardigrade samples/fixes/test-fixes.sh $(FIXES_ARGS)
 
-test-rust-fixes: build ## Patch running Rust programs with fixes of later releases (builds them the first time, an hour)
+test-rust-fixes: build ## Patch running Rust programs with fixes of later releases (builds them the first time, one to two hours)
 	PATCHGEN=$(abspath $(BIN))/patchgen TARDIGRADE=$(abspath $(BIN))/tardigrade samples/rust-fixes/test-rust-fixes.sh $(RUST_FIXES_ARGS)
 
 matrix: build ## Behaviour cases with gcc and clang in all configurations (needs clang; MATRIX="clang -O2" runs a part)

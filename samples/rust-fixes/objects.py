@@ -76,6 +76,7 @@ class Build:
             for name, data in members(path):
                 self.units[name] = data
         self.functions, self.by_name = [], {}
+        self.by_place = {} # (object, name): codegen units may each have their own copy
         self.calls = {} # symbol: what it is called in comparisons
         self.constants = {}
         self.shared = {} # constants that other objects may use: symbol: (object, symbol)
@@ -96,11 +97,20 @@ class Build:
                         self.functions.append(function)
                         for one in called:
                             self.by_name.setdefault(one, function)
+                            self.by_place[name, one] = function
 
     def linked(self):
         """The functions of the linked program, as its debug file lists them."""
         program = Object("program", next(self.directory.glob("*.debug")).read_bytes())
         return {_LLVM.sub("", symbol.name) for symbol in program.symbols if symbol.kind == STT_FUNC and symbol.section}
+
+    def namesake(self, function):
+        """The function of this build with the name of one of another build: in the same object, or else anywhere."""
+        for place in (lambda name: self.by_place.get((function.unit.name, name)), self.by_name.get):
+            found = next(filter(None, map(place, sorted(function.names))), None)
+            if found:
+                return found
+        return None
 
     # --- what a reference leads to -----------------------------------------------------------------------
 
@@ -234,7 +244,7 @@ def compare(old_directory, new_directory):
     found = {"changed": [], "line_only": [], "new": [], "removed": [], "same": 0}
     matched = set()
     for function in old.functions:
-        partner = next((new.by_name[name] for name in function.names if name in new.by_name), None)
+        partner = new.namesake(function)
         if partner is None:
             partner = new.by_name.get(pairs.get(function.name))
         if not any(name in in_old for name in function.names):
