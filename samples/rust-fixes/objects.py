@@ -76,7 +76,6 @@ class Build:
             for name, data in members(path):
                 self.units[name] = data
         self.functions, self.by_name = [], {}
-        self.by_place = {} # (object, name): codegen units may each have their own copy
         self.calls = {} # symbol: what it is called in comparisons
         self.constants = {}
         self.shared = {} # constants that other objects may use: symbol: (object, symbol)
@@ -84,10 +83,7 @@ class Build:
     def load(self, names):
         """Parse these objects and list their functions."""
         for name in sorted(names):
-            unit = Object(name, self.units[name])
-            for symbol in unit.symbols:
-                if symbol.kind == STT_OBJECT and symbol.section and not unit.sections[symbol.section].flags & SHF_WRITE:
-                    self.shared[symbol.name] = unit, symbol
+            unit = self.share(name)
             for number, section in enumerate(unit.sections):
                 if section.flags & SHF_EXECINSTR and section.size:
                     called = frozenset(_LLVM.sub("", symbol.name) for symbol in unit.defined[number]
@@ -97,20 +93,21 @@ class Build:
                         self.functions.append(function)
                         for one in called:
                             self.by_name.setdefault(one, function)
-                            self.by_place[name, one] = function
+
+    def share(self, name):
+        """Parse an object and note the constants in it that others may use."""
+        unit = Object(name, self.units[name])
+        for symbol in unit.symbols:
+            if symbol.kind == STT_OBJECT and symbol.section:
+                section = unit.sections[symbol.section]
+                if not section.flags & SHF_WRITE or symbol.name.startswith("anon.") and section.name.startswith(".data.rel.ro"):
+                    self.shared[symbol.name] = unit, symbol
+        return unit
 
     def linked(self):
         """The functions of the linked program, as its debug file lists them."""
         program = Object("program", next(self.directory.glob("*.debug")).read_bytes())
         return {_LLVM.sub("", symbol.name) for symbol in program.symbols if symbol.kind == STT_FUNC and symbol.section}
-
-    def namesake(self, function):
-        """The function of this build with the name of one of another build: in the same object, or else anywhere."""
-        for place in (lambda name: self.by_place.get((function.unit.name, name)), self.by_name.get):
-            found = next(filter(None, map(place, sorted(function.names))), None)
-            if found:
-                return found
-        return None
 
     # --- what a reference leads to -----------------------------------------------------------------------
 
@@ -233,18 +230,50 @@ def pair_leftovers(old, new):
     return pairs
 
 
+def pair_copies(old, new):
+    """Pair the copies of a function that several objects have under one name: those that are the same first, then those
+    in the same object, then in order. {id of old function: new function}"""
+    pairs = {}
+    olds, news = defaultdict(list), defaultdict(list)
+    for functions, groups in ((old.functions, olds), (new.functions, news)):
+        for function in functions:
+            groups[function.name].append(function)
+    whole = lambda function: function.build.describe(function, True)
+    but_lines = lambda function: function.build.describe(function, False)
+    place = lambda function: function.unit.name
+    for name, left in olds.items():
+        right = news.get(name, [])
+        if len(left) == len(right) == 1:
+            pairs[id(left[0])] = right[0]
+            continue
+        for key in (lambda one: (place(one), whole(one)), whole, but_lines, place, lambda _: None):
+            for function in list(left) if right else ():
+                match = next((one for one in right if key(one) == key(function)), None)
+                if match:
+                    pairs[id(function)] = match
+                    left.remove(function)
+                    right.remove(match)
+    return pairs
+
+
 def compare(old_directory, new_directory):
     old, new = Build(old_directory), Build(new_directory)
     same = {name for name, data in old.units.items() if new.units.get(name) == data}
-    old.load(set(old.units) - same)
-    new.load(set(new.units) - same)
+    for build in (old, new):
+        for name in same: # what other objects use of these has a number in its name that moves
+            if ".rcgu.o" in name:
+                build.share(name)
+        build.load(set(build.units) - same)
     pairs = pair_leftovers(old, new)
     new.calls = {after: before for before, after in pairs.items()}
+    copies = pair_copies(old, new)
     in_old, in_new = old.linked(), new.linked()
     found = {"changed": [], "line_only": [], "new": [], "removed": [], "same": 0}
     matched = set()
     for function in old.functions:
-        partner = new.namesake(function)
+        partner = copies.get(id(function))
+        if partner is None and function.name not in new.by_name:
+            partner = next((new.by_name[name] for name in sorted(function.names) if name in new.by_name), None)
         if partner is None:
             partner = new.by_name.get(pairs.get(function.name))
         if not any(name in in_old for name in function.names):
