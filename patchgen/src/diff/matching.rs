@@ -317,7 +317,8 @@ impl Matching {
             };
             // Copies of one function in several units of Rust are each like the other, but others refer to their own.
             let own_unit = |old: usize, new: usize| {
-                is_rust(name_old(olds[old])) && old_units[old].is_some() && old_units[old] == new_units[new]
+                let copies = name_old(olds[old]) == name_new(news[new]) && is_rust(name_old(olds[old]));
+                copies && old_units[old].is_some() && old_units[old] == new_units[new]
             };
             let in_order = |own: bool| left_old.iter().map(move |old| (*old, own));
             for (old, own) in in_order(true).chain(in_order(false)).collect::<Vec<_>>() {

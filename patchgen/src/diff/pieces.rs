@@ -16,6 +16,9 @@ const MAX_FOLLOWED: u64 = 4096;
 /// Zeros between a constant and the next one, which is aligned, in bytes; at most one less than this.
 const MAX_PADDING: usize = 64;
 
+/// Bytes of what drops an object, its size and its alignment, with which a trait object's table begins.
+const VTABLE_HEADER: u64 = 24;
+
 impl Sameness<'_, '_, '_> {
     /// Compares what begins at two addresses: what is not the same, if anything.
     pub(super) fn pieces(&self, old: u64, new: u64, trail: Option<&Trail>) -> Result<(), String> {
@@ -219,29 +222,42 @@ impl Program<'_> {
         known || self.piece_before(start).is_some_and(|before| self.ends(before, start - before))
     }
 
-    /// True if the data looks like all of a trait object's table: what drops it, size, alignment, functions (rustc,
-    /// `rustc_middle::ty::vtable`).
+    /// True if the data looks like all of a trait object's table: what drops it, size, alignment, then functions and the
+    /// tables of traits that the trait includes (rustc, `rustc_middle::ty::vtable`).
     fn is_vtable(&self, start: u64, len: u64) -> bool {
-        const HEADER: u64 = 24;
-        if len <= HEADER || !len.is_multiple_of(8) || !start.is_multiple_of(8) || !self.is_taken(start + len)
-        {
-            return false;
-        }
-        let leads_to_code = |at: u64| match self.image.linkage.pointer_at(at) {
-            Some(crate::image::Pointer::Address(to)) => {
-                self.image.function_at(*to).is_some_and(|(_, part, offset)| (part, offset) == (0, 0))
-            }
-            _ => false,
-        };
-        let Some(bytes) = self.image.bytes(start..start + HEADER) else { return false };
+        let entries = || (start + VTABLE_HEADER..start + len).step_by(8);
+        len > VTABLE_HEADER
+            && len.is_multiple_of(8)
+            && self.is_taken(start + len)
+            && self.begins_vtable(start)
+            && entries().all(|at| {
+                self.leads_to_code(at) || self.pointer_at(at).is_some_and(|to| self.begins_vtable(to))
+            })
+    }
+
+    /// True if the data begins as such a table does.
+    fn begins_vtable(&self, start: u64) -> bool {
+        let Some(bytes) = self.image.bytes(start..start + VTABLE_HEADER) else { return false };
         let word = |at: usize| bytes[at..at + 8].try_into().ok().map_or(0, u64::from_le_bytes);
         let (drop, align) = (word(0), word(16));
-        let pointers = self.image.linkage.pointers_in(start..start + HEADER);
-        let header = pointers.iter().all(|(at, _)| *at == start)
-            && (leads_to_code(start) || (pointers.is_empty() && drop == 0))
+        let pointers = self.image.linkage.pointers_in(start..start + VTABLE_HEADER);
+        start.is_multiple_of(8)
+            && pointers.iter().all(|(at, _)| *at == start)
+            && (self.leads_to_code(start) || (pointers.is_empty() && drop == 0))
             && align.is_power_of_two()
             && align <= 4096
-            && word(8).is_multiple_of(align);
-        header && (start + HEADER..start + len).step_by(8).all(leads_to_code)
+            && word(8).is_multiple_of(align)
+    }
+
+    fn pointer_at(&self, at: u64) -> Option<u64> {
+        match self.image.linkage.pointer_at(at) {
+            Some(crate::image::Pointer::Address(to)) => Some(*to),
+            _ => None,
+        }
+    }
+
+    fn leads_to_code(&self, at: u64) -> bool {
+        let function = self.pointer_at(at).and_then(|to| self.image.function_at(to));
+        function.is_some_and(|(_, part, offset)| (part, offset) == (0, 0))
     }
 }

@@ -57,8 +57,15 @@ fn is_data(program: &Program<'_>, id: FunctionId) -> bool {
             FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::Exception
         )
     });
-    // What reads as branches in the tables themselves is none.
-    let others = image.function_ids().filter(|other| !(before.0 + 1..=id.0).contains(&other.0));
+    // What reads as branches in tables is none.
+    let tables = |other: FunctionId| {
+        let obstacles = &program.code(other).obstacles;
+        is_label(other) && obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Undecodable { .. }))
+    };
+    let behind =
+        image.function_ids().skip(id.0 as usize).take_while(|behind| is_label(*behind)).count() as u32;
+    let run = before.0 + 1..id.0 + behind;
+    let others = image.function_ids().filter(|other| !run.contains(&other.0) && !tables(*other));
     let mut branches = others.flat_map(|other| &program.code(other).references).filter(|reference| {
         matches!(reference.form, Form::Branch { .. })
             && labels.iter().any(|label| label.contains(&reference.target))
