@@ -28,8 +28,12 @@ pub(crate) fn template_len(bytes: &[u8]) -> Option<usize> {
             }
             _ => return None,
         };
-        std::str::from_utf8(bytes.get(at..at + text)?).ok()?;
-        at += text;
+        let text = std::str::from_utf8(bytes.get(at..at + text)?).ok()?;
+        // Tables of numbers have zeros.
+        if text.contains('\0') {
+            return None;
+        }
+        at += text.len();
     }
 }
 
@@ -43,5 +47,6 @@ mod tests {
         assert_eq!(template_len(b"\xc3\x20\0\0\0\x05\0\0"), Some(8));
         assert_eq!(template_len(b"\x05abc"), None);
         assert_eq!(template_len(b"\0"), None);
+        assert_eq!(template_len(b"\x0b\0\0\0\x0c\0\0\0\x0d\0\0\0\0"), None);
     }
 }
