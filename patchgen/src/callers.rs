@@ -1,8 +1,9 @@
 //! Who calls a function.
 
+use crate::binding::is_program;
 use crate::code::{Form, Program};
 use crate::diff::data_pointers;
-use crate::image::{FunctionId, Pointer, Referent};
+use crate::image::{Access, Function, FunctionId, Image, Pointer, Referent};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The references between the functions of an image.
@@ -47,16 +48,21 @@ impl Callers {
     }
 
     /// Whether nothing refers to a function but branches of functions of the same image.
-    pub(crate) fn are_known(&self, program: &Program<'_>, id: FunctionId) -> bool {
+    fn are_known(&self, program: &Program<'_>, id: FunctionId) -> bool {
         let image = &program.image;
         let function = image.function(id);
-        let exported = |name: &String| image.exports.contains(name);
-        !image.may_hide_pointers()
-            && !function.ifunc
-            && !exported(&function.name)
-            && !function.aliases.iter().any(exported)
-            && !self.addressed.contains(&id)
-            && !self.entered.contains(&id)
+        !image.may_hide_pointers() && !is_exported(image, function) && self.only_called(program, id)
+    }
+
+    /// The same for a program of which modules may look functions up, compiled with the same headers. Where pointers have
+    /// no relocations, no word of the data is the address.
+    pub(crate) fn only_called(&self, program: &Program<'_>, id: FunctionId) -> bool {
+        let image = &program.image;
+        let function = image.function(id);
+        let hidden = || image.may_hide_pointers() && holds_number(image, function.address());
+        let from_outside = || !is_program(image) && is_exported(image, function);
+        let known = !function.ifunc && !self.addressed.contains(&id) && !self.entered.contains(&id);
+        known && !from_outside() && !hidden()
     }
 
     /// Whether functions of the set are the only ones that refer to a function.
@@ -68,4 +74,15 @@ impl Callers {
     pub(crate) fn are_any(&self, id: FunctionId, set: &BTreeSet<FunctionId>) -> bool {
         self.branches.get(&id).is_some_and(|callers| !callers.is_disjoint(set))
     }
+}
+
+fn is_exported(image: &Image<'_>, function: &Function) -> bool {
+    std::iter::once(&function.name).chain(&function.aliases).any(|name| image.exports.contains(name))
+}
+
+/// Whether four bytes of the data of an image at a fixed address, at a multiple of four, are an address.
+fn holds_number(image: &Image<'_>, address: u64) -> bool {
+    let Ok(number) = u32::try_from(address) else { return true };
+    let data = image.sections.iter().filter(|section| section.access != Access::Execute);
+    data.flat_map(|section| section.data.chunks_exact(4)).any(|word| word == number.to_le_bytes())
 }

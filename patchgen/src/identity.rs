@@ -4,11 +4,11 @@
 //! static variable that goes from one function may come to another: compilers know it by the same symbol. Live data that
 //! holds the old function's address would call the other one, and the new variable would begin with the value of the old one.
 
-use crate::code::Program;
-use crate::diff::{Matching, Pair, is_constant};
+use crate::code::{Program, stores_address};
+use crate::diff::{Matching, Pair, Sameness, data_pointers, is_constant};
 use crate::dwarf::{DebugInfo, Declared, Surroundings, UnitId};
 use crate::emit::Change;
-use crate::image::{FunctionId, Image, ObjectId, Referent, is_rust};
+use crate::image::{Access, FunctionId, Image, ObjectId, Pointer, Referent, is_rust, stem};
 use crate::report::{Refusal, RefusalKind};
 use patchfile::{Patch, Place};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,54 +19,131 @@ type Debug<'d, 's> = Option<(&'d DebugInfo<'s>, &'d DebugInfo<'s>)>;
 /// Refuses changed functions that another file has under their name, if code or data that stays may call the old one.
 pub(crate) fn refuse_functions(
     pair: &Pair<'_, '_>,
+    matching: &Matching,
     changes: &[Change],
     surroundings: &Surroundings,
     debug: Debug<'_, '_>,
 ) -> Vec<Refusal> {
-    let Some((old, new)) = debug else { return Vec::new() };
     let mut found = Vec::new();
     for change in changes {
         let (was, is) = (pair.old.image.function(change.old), pair.new.image.function(change.new));
-        let own = is_own(&was.name, was.local) || is_own(&is.name, is.local);
-        if !own || is_rust(&was.name) || surroundings.called_alike.contains(&was.address()) {
+        let exported = |image: &Image<'_>, name: &String| image.exports.contains(name);
+        let fixed = exported(&pair.old.image, &was.name) && exported(&pair.new.image, &is.name);
+        if fixed || is_rust(&was.name) || surroundings.called_alike.contains(&was.address()) {
             continue;
         }
-        let units = (old.declaring_units(was.address()), new.declaring_units(is.address()));
-        let (Ok(old_units), Ok(new_units)) = units else { continue };
-        let (Some(from), Some(to)) = (old_units.first(), new_units.first()) else { continue };
-        if old_units.is_disjoint(&new_units) && are_others(from, to, (old, new)) {
-            let detail = format!(
-                "{from} has no such function any more, {to} has one, and code or data that stays as it is may call the old one"
-            );
-            found.push(Refusal {
-                kind: RefusalKind::AmbiguousFunction,
-                subject: was.name.clone(),
-                detail,
-                functions: vec![was.name.clone()],
-            });
-        }
+        let detail = match renamed(pair, matching, change) {
+            Some(other) => format!(
+                "its code is that of `{}` in the new build, and live data that holds its address would call the new `{}`",
+                pair.new.image.function(other).name,
+                is.name
+            ),
+            None => match units(change, pair, debug) {
+                Some((from, to)) if !is_held_alike(pair, matching, change) => format!(
+                    "{from} has no such function any more, {to} has one, and code or data that stays as it is may call \
+                     the old one"
+                ),
+                _ => continue,
+            },
+        };
+        found.push(Refusal {
+            kind: RefusalKind::AmbiguousFunction,
+            subject: was.name.clone(),
+            detail,
+            functions: vec![was.name.clone()],
+        });
     }
     found
 }
 
-/// Refuses a patch for a program that may go on calling a function which is gone, through an address that is stored.
-pub(crate) fn refuse_removed(pair: &Pair<'_, '_>, matching: &Matching, changes: &[Change]) -> Vec<Refusal> {
-    if changes.is_empty() {
-        return Vec::new();
-    }
-    let addressed = &matching.callers(pair).addressed;
-    let gone = addressed.iter().filter(|id| matching.new_function(**id).is_none());
-    let named = gone.map(|id| pair.old.image.function(*id).name.clone());
-    named
-        .filter(|name| !is_rust(name))
-        .map(|name| Refusal {
-            kind: RefusalKind::AmbiguousFunction,
-            subject: name.clone(),
-            detail: "the new build has no such function, and live data that holds its address goes on in the old one"
-                .to_owned(),
-            functions: vec![name],
+/// A function that only the new build has, and that does what the changed one did.
+fn renamed(pair: &Pair<'_, '_>, matching: &Matching, change: &Change) -> Option<FunctionId> {
+    let same = Sameness::by_key(pair, matching);
+    let mut others = pair.new.image.function_ids().filter(|new| matching.old_function(*new).is_none());
+    others.find(|new| same.functions(change.old, *new))
+}
+
+/// The units in which a changed function is, if these are two; the files that the symbol table names where no debugging
+/// information tells.
+fn units(change: &Change, pair: &Pair<'_, '_>, debug: Debug<'_, '_>) -> Option<(String, String)> {
+    let (was, is) = (pair.old.image.function(change.old), pair.new.image.function(change.new));
+    let Some((old, new)) = debug else {
+        let (from, to) = (was.source.as_deref()?, is.source.as_deref()?);
+        let files = |image| -> BTreeSet<&str> { sources(image).collect() };
+        let moved = are_apart(from, to, &files(&pair.old.image), &files(&pair.new.image));
+        return moved.then(|| (from.to_owned(), to.to_owned()));
+    };
+    let (olds, news) = (old.declaring_units(was.address()).ok()?, new.declaring_units(is.address()).ok()?);
+    let (from, to) = (olds.first()?, news.first()?);
+    let moved = olds.is_disjoint(&news) && are_others(from, to, (old, new));
+    moved.then(|| (from.clone(), to.clone()))
+}
+
+/// The files that the symbol table names.
+fn sources<'i>(image: &'i Image<'_>) -> impl Iterator<Item = &'i str> {
+    let functions = image.functions.iter().filter_map(|function| function.source.as_deref());
+    functions.chain(image.objects.iter().filter_map(|object| object.source.as_deref()))
+}
+
+/// True if a variable of both builds has the old function's address where it has the new one's.
+fn is_held_alike(pair: &Pair<'_, '_>, matching: &Matching, change: &Change) -> bool {
+    let (was, is) = (pair.old.image.function(change.old), pair.new.image.function(change.new));
+    data_pointers(&pair.old.image, 0..u64::MAX).into_iter().any(|(at, pointer)| {
+        let Referent::Object { id, offset, .. } = pair.old.image.resolve(at, None) else { return false };
+        let to_old = matches!(pointer, Pointer::Address(to) if to == was.address());
+        let new = matching.new_object(id).filter(|_| to_old);
+        new.is_some_and(|new| {
+            let there = pair.new.image.object(new).range.start.wrapping_add_signed(offset);
+            let held = data_pointers(&pair.new.image, there..there + 8);
+            held.iter().any(|(_, pointer)| matches!(pointer, Pointer::Address(to) if *to == is.address()))
         })
-        .collect()
+    })
+}
+
+/// Refuses a patch for a program that goes on calling a function which is gone, since its address is stored, and warns
+/// where it is only passed on, or stands in constants or in an object of C++.
+pub(crate) fn removed(
+    pair: &Pair<'_, '_>,
+    matching: &Matching,
+    changes: &[Change],
+) -> (Vec<Refusal>, Vec<String>) {
+    let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
+    if changes.is_empty() {
+        return (refusals, warnings);
+    }
+    let image = &pair.old.image;
+    let addressed = &matching.callers(pair).addressed;
+    for id in addressed.iter().filter(|id| matching.new_function(**id).is_none()) {
+        let function = image.function(*id);
+        if is_rust(&function.name) {
+            continue;
+        }
+        let name = function.name.clone();
+        let what =
+            "the new build has no such function, and live data that holds its address goes on in the old one";
+        if !name.starts_with("_Z") && is_stored(pair.old, *id) {
+            refusals.push(Refusal {
+                kind: RefusalKind::AmbiguousFunction,
+                subject: name.clone(),
+                detail: what.to_owned(),
+                functions: vec![name],
+            });
+        } else {
+            warnings.push(format!("`{name}`: {what}, if there is any"));
+        }
+    }
+    (refusals, warnings)
+}
+
+/// True if code stores the address of a function, or a variable begins with it.
+fn is_stored(program: &Program<'_>, id: FunctionId) -> bool {
+    let image = &program.image;
+    let range = image.function(id).parts[0].clone();
+    let in_variable = data_pointers(image, 0..u64::MAX).into_iter().any(|(at, pointer)| {
+        let writable = || image.section_at(at).is_some_and(|section| section.access == Access::Write);
+        matches!(pointer, Pointer::Address(to) if to == range.start) && writable()
+    });
+    in_variable || image.function_ids().any(|user| stores_address(program, user, &range))
 }
 
 /// Refuses variables of the target that `patch` uses in place of other ones of their name.
@@ -94,7 +171,16 @@ pub(crate) fn refuse_variables(
             Some((was, news.at(&pair.new.image, new, new_users.iter().copied().chain(also_new))?))
         });
         let detail = match (both, debug) {
-            (Some((was, is)), Some(debug)) => other_declaration(&was, &is, debug),
+            (Some((was, is)), Some(debug)) => {
+                let used = |name: &str| {
+                    let stays = old_users.iter().filter(|old| {
+                        matching.new_function(**old).is_some_and(|new| new_users.contains(&new))
+                    });
+                    let mut names = stays.map(|old| &pair.old.image.function(*old).name);
+                    names.any(|user| name.is_empty() || stem(user) == name)
+                };
+                other_declaration(&was, &is, debug, &used)
+            }
             _ => other_users(pair, matching, old_users, new_users),
         };
         if let Some(detail) = detail {
@@ -114,42 +200,46 @@ fn used_variables(pair: &Pair<'_, '_>, matching: &Matching, patch: &Patch) -> Ve
         let Referent::Object { id: old, .. } = old_image.resolve(address.0, None) else { continue };
         let Some(new) = matching.new_object(old) else { continue };
         let (was, is) = (old_image.object(old), new_image.object(new));
-        let own = is_own(&was.name, was.local) || is_own(&is.name, is.local);
+        let exported = |image: &Image<'_>, name: &String| image.exports.contains(name);
+        let fixed = exported(old_image, &was.name) && exported(new_image, &is.name);
         // These names say which function a variable is in, or what a pointer leads to.
         let whole = is_rust(&was.name)
             || ["_ZZ", "_ZGV", "DW.ref."].iter().any(|prefix| was.name.starts_with(prefix));
-        if own && !whole && !is_constant(old_image, old) && was.name != "__dso_handle" {
+        if !fixed && !whole && !is_constant(old_image, old) && was.name != "__dso_handle" {
             found.insert((old, new));
         }
     }
     found.into_iter().collect()
 }
 
-/// True for what only one file knows: local symbols, and those that link-time optimisation made visible to its other parts
-/// (`.lto_priv.0` of gcc, `.llvm.123` of clang).
-fn is_own(name: &str, local: bool) -> bool {
-    local || name.contains(".lto_priv.") || name.contains(".llvm.")
-}
-
-/// Why two declarations are not of one variable.
+/// Why two declarations are not of one variable. `used` tells whether the function of a name, or any one, uses it in both
+/// builds.
 fn other_declaration(
     was: &Declared,
     is: &Declared,
     debug: (&DebugInfo<'_>, &DebugInfo<'_>),
+    used: &dyn Fn(&str) -> bool,
 ) -> Option<String> {
     let place = |declared: &Declared| match &declared.function {
         Some(function) => format!("{} in {}", function, declared.unit),
         None => declared.unit.clone(),
     };
-    let moved = !(was.external && is.external) && are_others(&was.unit, &is.unit, debug);
     if was.bits_before != is.bits_before {
         return Some("the target keeps another member of it in this place".to_owned());
     }
-    (moved || was.function != is.function || was.name != is.name).then(|| {
+    let moved = are_others(&was.unit, &is.unit, debug) && !(was.external && is.external && used(""));
+    let same_scope = match (&was.function, &is.function) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a == b && was.is_in_place_of(is),
+        // It came out of its function, or went into one.
+        (Some(function), None) | (None, Some(function)) => used(function),
+    };
+    (moved || !same_scope || was.name != is.name).then(|| {
         format!(
-            "the target's is declared in {}, the new build's in {}: it is not known whether one continues the other",
+            "the target's is declared in {}, the new build's in {}{}: it is not known whether one continues the other",
             place(was),
-            place(is)
+            place(is),
+            if was.function == is.function { ", in another place" } else { "" }
         )
     })
 }
@@ -176,9 +266,36 @@ fn other_users(
 
 /// True if units of two names are not one that was renamed, or compiled in another directory.
 fn are_others(old: &str, new: &str, debug: (&DebugInfo<'_>, &DebugInfo<'_>)) -> bool {
-    let known =
-        |debug: &DebugInfo<'_>, name: &str| debug.unit_names().is_ok_and(|names| names.contains(name));
-    old != new && (known(debug.1, old) || known(debug.0, new))
+    let (Ok(olds), Ok(news)) = (debug.0.unit_names(), debug.1.unit_names()) else { return false };
+    are_apart(old, new, &olds, &news)
+}
+
+/// The same of names out of those of both builds.
+fn are_apart(old: &str, new: &str, olds: &BTreeSet<&str>, news: &BTreeSet<&str>) -> bool {
+    let of_old = counterpart(old, olds, news);
+    let of_new = counterpart(new, news, olds);
+    old != new && (of_old.is_some_and(|other| other != new) || of_new.is_some_and(|other| other != old))
+}
+
+/// The unit of the other build that is the same one: of the same name or, if builds are made in different directories, the
+/// one whose name ends as no other does, seen from both.
+fn counterpart<'n>(name: &str, own: &BTreeSet<&str>, others: &BTreeSet<&'n str>) -> Option<&'n str> {
+    if let Some(same) = others.get(name) {
+        return Some(same);
+    }
+    let there = alike(name, others)?;
+    (!own.contains(there) && alike(there, own) == Some(name)).then_some(there)
+}
+
+/// The only one of the names with the most components at the end in common.
+fn alike<'n>(name: &str, names: &BTreeSet<&'n str>) -> Option<&'n str> {
+    let shared = |other: &str| {
+        let components = name.rsplit('/').zip(other.rsplit('/'));
+        components.take_while(|(a, b)| a == b).count()
+    };
+    let most = names.iter().map(|other| shared(other)).max().filter(|most| *most > 0)?;
+    let mut best = names.iter().filter(|other| shared(other) == most);
+    best.next().filter(|_| best.next().is_none()).copied()
 }
 
 /// The functions that refer to each of the objects.
@@ -231,5 +348,25 @@ impl<'d, 's> Declarations<'d, 's> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counterpart;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn units_are_found_in_another_directory() {
+        let olds = BTreeSet::from(["/a/x/util.c", "/a/y/util.c", "/a/main.c", "/a/gone.c"]);
+        let news = BTreeSet::from(["/b/x/util.c", "/b/y/util.c", "/b/main.c", "/b/new.c"]);
+        let of = |name| counterpart(name, &olds, &news);
+        assert_eq!(of("/a/x/util.c"), Some("/b/x/util.c"));
+        assert_eq!(of("/a/main.c"), Some("/b/main.c"));
+        assert_eq!(of("/a/gone.c"), None);
+        assert_eq!(
+            counterpart("x/a.c", &BTreeSet::from(["x/a.c", "y/a.c"]), &BTreeSet::from(["y/a.c"])),
+            None
+        );
     }
 }

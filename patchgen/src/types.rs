@@ -211,7 +211,7 @@ pub(crate) fn surroundings(
     }
     let inner = replaced.iter().filter(|id| callers.is_inner(old, **id, &replaced));
     let gone: BTreeSet<FunctionId> = removed.difference(&replaced).copied().collect();
-    let alike = changed.iter().filter(|id| callers.are_known(old, **id) && !callers.are_any(**id, &gone));
+    let alike = changed.iter().filter(|id| callers.only_called(old, **id) && !callers.are_any(**id, &gone));
     Surroundings {
         used: used_data(new, functions),
         undescribed: old.image.functions.iter().any(|function| {

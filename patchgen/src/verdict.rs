@@ -141,8 +141,10 @@ pub fn diff_with(inputs: &Inputs<'_>, options: Options) -> Result<Diff, InputErr
     comparison.refusals.extend(types.refusals.iter().cloned());
     let both = old_debug.as_ref().zip(new_debug.as_ref());
     comparison.refusals.extend(type_ids::check(&pair, &changes, both));
-    comparison.refusals.extend(identity::refuse_functions(&pair, &changes, &surroundings, both));
-    comparison.refusals.extend(identity::refuse_removed(&pair, &matching, &changes));
+    comparison.refusals.extend(identity::refuse_functions(&pair, &matching, &changes, &surroundings, both));
+    let (refusals, warnings) = identity::removed(&pair, &matching, &changes);
+    comparison.refusals.extend(refusals);
+    notes.extend(warnings);
     if let Some(patch) = &emission.patch {
         comparison.refusals.extend(identity::refuse_variables(&pair, &matching, patch, both));
     }

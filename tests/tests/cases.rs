@@ -25,6 +25,7 @@ cases! {
     byte_order
     callback_prototype
     callback_renamed
+    callback_taken_over
     callbacks
     cast_layout
     catch_cold
@@ -36,6 +37,7 @@ cases! {
     class_layout
     cold_part
     comdat_inline
+    comparator_renamed
     computed_goto
     computed_goto_calls
     computed_goto_chosen

@@ -1,4 +1,4 @@
-//! How far code goes back from an address that it takes, as far as that stands in its instructions.
+//! How far before an address, which code takes, it takes another one.
 
 use super::{Program, Use, instructions};
 use crate::image::{FunctionId, Referent};
@@ -7,7 +7,8 @@ use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 /// Instructions behind the one that takes the address.
 const MAX_FOLLOWED: usize = 24;
 
-/// The most bytes before `address`, which `function` takes, at which it is seen to take or use another address.
+/// The most bytes before `address`, which `function` takes, at which it takes another address: `lea rdx,[rsi-3]`. None if it
+/// takes none; how far a loop goes down is not known.
 pub fn descent(program: &Program<'_>, function: FunctionId, address: u64) -> Option<u64> {
     let code = program.code(function);
     let taken: Vec<(u16, u32)> = code
@@ -43,20 +44,9 @@ fn descent_of(behind: &[Instruction], register: Register) -> Option<u64> {
         |other: Register| other != Register::None && other.full_register() == register.full_register();
     let mut most = None;
     for instruction in behind.iter().take(MAX_FOLLOWED) {
-        let has_memory =
-            (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
-        let back = if has_memory && is_it(instruction.memory_base()) {
-            -(instruction.memory_displacement64() as i64)
-        } else if is_it(instruction.op0_register()) && is_number(instruction.op1_kind()) {
-            match instruction.mnemonic() {
-                Mnemonic::Sub => instruction.immediate(1) as i64,
-                Mnemonic::Add => -(instruction.immediate(1) as i64),
-                Mnemonic::Dec => 1,
-                _ => 0,
-            }
-        } else {
-            0
-        };
+        let takes = instruction.mnemonic() == Mnemonic::Lea && !is_it(instruction.op0_register());
+        let alone = is_it(instruction.memory_base()) && instruction.memory_index() == Register::None;
+        let back = if takes && alone { -(instruction.memory_displacement64() as i64) } else { 0 };
         most = most.max(u64::try_from(back).ok().filter(|back| *back > 0));
         let used = info.info(instruction).used_registers();
         if used.iter().any(|used| is_it(used.register()) && super::values::is_write(used.access())) {
@@ -64,8 +54,4 @@ fn descent_of(behind: &[Instruction], register: Register) -> Option<u64> {
         }
     }
     most
-}
-
-fn is_number(kind: OpKind) -> bool {
-    matches!(kind, OpKind::Immediate8to64 | OpKind::Immediate32to64 | OpKind::Immediate64)
 }

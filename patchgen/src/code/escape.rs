@@ -74,6 +74,13 @@ pub fn keeps_address(program: &Program<'_>, function: FunctionId, range: &Range<
     fate(program, function, &taken, watch, MAX_DEPTH) != Fate::Read
 }
 
+/// True if `function` stores an address in `range`.
+pub fn stores_address(program: &Program<'_>, function: FunctionId, range: &Range<u64>) -> bool {
+    let watch = Watch { stores: true, passes: false, compares: false, descends: false };
+    let taken = taken(program, function, |reference| range.contains(&reference.target));
+    fate(program, function, &taken, watch, 1) == Fate::Kept
+}
+
 /// True if `function` may pass an address inside `range` to anybody but a library function that only reads there,
 /// or may store or return it.
 pub fn lends_address(program: &Program<'_>, function: FunctionId, range: &Range<u64>) -> bool {

@@ -15,7 +15,7 @@ mod values;
 pub use decode::{decode_function, instructions};
 pub use dereference::reads_first;
 pub use descent::descent;
-pub use escape::{EndUse, end_use, keeps_address, lends_address};
+pub use escape::{EndUse, end_use, keeps_address, lends_address, stores_address};
 pub use tables::JumpTable;
 pub(crate) use templates::template_len;
 pub use thread_locals::{TlsField, TlsUse, ZeroSlot};

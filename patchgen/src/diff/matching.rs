@@ -317,7 +317,10 @@ impl Matching {
             };
             // Copies of one function in several units of Rust are each like the other, but others refer to their own.
             let own_unit = |old: usize, new: usize| {
-                let copies = name_old(olds[old]) == name_new(news[new]) && is_rust(name_old(olds[old]));
+                // What makes names of a unit known to others changes with the unit.
+                let plain = |name: &str| name.split(".llvm.").next().map(str::to_owned);
+                let (was, is) = (name_old(olds[old]), name_new(news[new]));
+                let copies = is_rust(was) && plain(was) == plain(is);
                 copies && old_units[old].is_some() && old_units[old] == new_units[new]
             };
             let in_order = |own: bool| left_old.iter().map(move |old| (*old, own));

@@ -163,11 +163,12 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             let back = descent(program, function, reference.target)?;
             program.image.bytes(reference.target - back..reference.target)
         };
-        if before(self.pair.old, old) == before(self.pair.new, new) {
-            Ok(())
-        } else {
-            Err(format!("what is before the address {:#x} changed", new.1.target))
-        }
+        let same = match (before(self.pair.old, old), before(self.pair.new, new)) {
+            // How far is not known.
+            (None, None) => !goes_back(self.pair.old, old) || !goes_back(self.pair.new, new),
+            (a, b) => a == b,
+        };
+        if same { Ok(()) } else { Err(format!("what is before the address {:#x} changed", new.1.target)) }
     }
 
     /// Compares what two instructions read or write where nothing has a name and a size: right behind named objects, and

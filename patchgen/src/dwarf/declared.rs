@@ -2,6 +2,7 @@
 
 use super::DwarfError;
 use super::debug_info::DebugInfo;
+use super::node::Node;
 use super::unit::UnitId;
 use super::variables::{block_path, static_pieces};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +14,32 @@ pub struct Declared {
     pub unit: String,
     /// The function that it is local to, if any.
     pub function: Option<String>,
+    /// The blocks of that function around it, by their numbers, and the lines from the function's first one to it.
+    pub place: (Vec<String>, Option<i64>),
     /// Name in the source.
     pub name: String,
     /// Whether other units know it.
     pub external: bool,
     /// Bits of it that are before what is at the address, if the compiler took it apart.
     pub bits_before: u64,
+}
+
+impl Declared {
+    /// True if both are in the same block of their function, or as many lines behind its first one.
+    pub fn is_in_place_of(&self, other: &Self) -> bool {
+        self.place.0 == other.place.0 || (self.place.1.is_some() && self.place.1 == other.place.1)
+    }
+}
+
+/// The lines from the first one of the function around a declaration to it.
+fn lines_into_function(declaration: Node<'_, '_>) -> Result<Option<i64>, DwarfError> {
+    let mut outer = declaration.parent();
+    while let Some(node) = outer.filter(|node| node.tag() != gimli::DW_TAG_subprogram) {
+        outer = node.parent();
+    }
+    let Some(function) = outer else { return Ok(None) };
+    let lines = declaration.decl_line()?.zip(function.decl_line()?);
+    Ok(lines.map(|(line, first)| i64::from(line) - i64::from(first)))
 }
 
 impl DebugInfo<'_> {
@@ -31,6 +52,7 @@ impl DebugInfo<'_> {
                 continue;
             }
             let source = node.declaration()?;
+            let mut path = block_path(source)?.into_iter();
             let mut external = false;
             for entry in node.origins()? {
                 external |= entry.flag(gimli::DW_AT_external);
@@ -38,7 +60,8 @@ impl DebugInfo<'_> {
             // The unit that link-time optimisation makes completes what that of the source declares.
             let declared = Declared {
                 unit: self.unit_name(source.unit().id())?.to_owned(),
-                function: block_path(source)?.into_iter().next(),
+                function: path.next(),
+                place: (path.collect(), lines_into_function(source)?),
                 name: node.name()?.unwrap_or_default().into_owned(),
                 external,
                 bits_before: 0,

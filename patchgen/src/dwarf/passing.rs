@@ -33,20 +33,19 @@ fn class<'d, 's>(of: Option<Node<'d, 's>>, names: &mut TypeNames<'d, 's>) -> Res
     let size = byte_size(node)?.unwrap_or_default();
     let attributes = node.attributes()?;
     Ok(match node.tag() {
-        gimli::DW_TAG_pointer_type
-        | gimli::DW_TAG_reference_type
-        | gimli::DW_TAG_rvalue_reference_type
-        | gimli::DW_TAG_array_type => "pointer".to_owned(),
-        gimli::DW_TAG_enumeration_type => format!("integer of {size}"),
+        gimli::DW_TAG_pointer_type | gimli::DW_TAG_reference_type | gimli::DW_TAG_rvalue_reference_type => {
+            "pointer".to_owned()
+        }
+        gimli::DW_TAG_enumeration_type if size >= 4 => format!("integer of {size}"),
         gimli::DW_TAG_base_type => match attributes.value(gimli::DW_AT_encoding) {
+            // Some compilers leave it to the caller to extend narrow numbers, with the sign or with zeros.
             Some(gimli::AttributeValue::Encoding(
-                gimli::DW_ATE_boolean
-                | gimli::DW_ATE_signed
+                gimli::DW_ATE_signed
                 | gimli::DW_ATE_signed_char
                 | gimli::DW_ATE_unsigned
                 | gimli::DW_ATE_unsigned_char
                 | gimli::DW_ATE_UTF,
-            )) => format!("integer of {size}"),
+            )) if size >= 4 => format!("integer of {size}"),
             _ => names.name(Some(node))?.to_string(),
         },
         tag if is_aggregate(tag) => format!("{} of {size}", names.name(Some(node))?),

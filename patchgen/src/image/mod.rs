@@ -156,8 +156,6 @@ pub struct Object {
     pub name: String,
     /// Source file that the symbol table names; None for global symbols.
     pub source: Option<Arc<str>>,
-    /// `STB_LOCAL`.
-    pub local: bool,
     /// Addresses; empty for linker-made symbols such as `__bss_start`.
     pub range: Range<u64>,
     /// Index of its section in [`Image::sections`].

@@ -110,7 +110,6 @@ pub(super) fn read(elf: &Elf<'_>, sections: &[Section<'_>]) -> object::Result<Sy
             objects.push(Object {
                 name: raw.name.split('@').next().unwrap_or_default().to_owned(),
                 source: raw.source,
-                local: !raw.global,
                 range: raw.address..end.max(raw.address),
                 section,
                 sized: size > 0,
