@@ -164,8 +164,14 @@ impl<'s, 'p, 'a> Sameness<'s, 'p, 'a> {
             program.image.bytes(reference.target - back..reference.target)
         };
         let same = match (before(self.pair.old, old), before(self.pair.new, new)) {
-            // How far is not known.
-            (None, None) => !goes_back(self.pair.old, old) || !goes_back(self.pair.new, new),
+            // How far is not known. At a string's NUL it goes back in that one.
+            (None, None) => {
+                let goes = |program: &Program<'a>, at: (FunctionId, &Reference)| {
+                    let target = at.1.target;
+                    program.image.bytes(target..target + 1) == Some(&[0]) && goes_back(program, at)
+                };
+                !goes(self.pair.old, old) || !goes(self.pair.new, new)
+            }
             (a, b) => a == b,
         };
         if same { Ok(()) } else { Err(format!("what is before the address {:#x} changed", new.1.target)) }
