@@ -181,7 +181,7 @@ pub(crate) fn refuse_variables(
                 };
                 other_declaration(&was, &is, debug, &used)
             }
-            _ => other_users(pair, matching, old_users, new_users),
+            _ => other_users(pair, matching, (old, old_users), (new, new_users)),
         };
         if let Some(detail) = detail {
             let subject = &pair.new.image.object(new).name;
@@ -248,14 +248,17 @@ fn other_declaration(
 fn other_users(
     pair: &Pair<'_, '_>,
     matching: &Matching,
-    olds: &BTreeSet<FunctionId>,
-    news: &BTreeSet<FunctionId>,
+    (old, olds): (ObjectId, &BTreeSet<FunctionId>),
+    (new, news): (ObjectId, &BTreeSet<FunctionId>),
 ) -> Option<String> {
     let stays = olds.iter().any(|old| matching.new_function(*old).is_some_and(|new| news.contains(&new)));
+    // A name without a number is that of a file, not of a function in it.
+    let (was, is) = (pair.old.image.object(old), pair.new.image.object(new));
+    let of_file = was.name == is.name && stem(&was.name) == was.name && was.source == is.source;
     let name = |image: &Image<'_>, users: &BTreeSet<FunctionId>| {
         users.first().map_or("data".to_owned(), |user| image.function(*user).name.clone())
     };
-    (!stays).then(|| {
+    (!stays && !of_file).then(|| {
         format!(
             "{} uses the target's, {} that of the new build, and nothing tells whether they are one",
             name(&pair.old.image, olds),
