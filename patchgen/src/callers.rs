@@ -47,15 +47,8 @@ impl Callers {
         Callers { branches, addressed, entered }
     }
 
-    /// Whether nothing refers to a function but branches of functions of the same image.
-    fn are_known(&self, program: &Program<'_>, id: FunctionId) -> bool {
-        let image = &program.image;
-        let function = image.function(id);
-        !image.may_hide_pointers() && !is_exported(image, function) && self.only_called(program, id)
-    }
-
-    /// The same for a program of which modules may look functions up, compiled with the same headers. Where pointers have
-    /// no relocations, no word of the data is the address.
+    /// Whether nothing refers to a function but branches of functions of the same image, and modules of a program that look it
+    /// up, compiled with the same headers. Where pointers have no relocations, no word of the data is the address.
     pub(crate) fn only_called(&self, program: &Program<'_>, id: FunctionId) -> bool {
         let image = &program.image;
         let function = image.function(id);
@@ -67,7 +60,11 @@ impl Callers {
 
     /// Whether functions of the set are the only ones that refer to a function.
     pub(crate) fn is_inner(&self, program: &Program<'_>, id: FunctionId, set: &BTreeSet<FunctionId>) -> bool {
-        self.are_known(program, id) && self.branches.get(&id).is_some_and(|callers| callers.is_subset(set))
+        let image = &program.image;
+        !image.may_hide_pointers()
+            && !is_exported(image, image.function(id))
+            && self.only_called(program, id)
+            && self.branches.get(&id).is_some_and(|callers| callers.is_subset(set))
     }
 
     /// Whether any function of the set branches to a function.

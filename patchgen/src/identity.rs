@@ -89,10 +89,11 @@ fn sources<'i>(image: &'i Image<'_>) -> impl Iterator<Item = &'i str> {
 fn is_held_alike(pair: &Pair<'_, '_>, matching: &Matching, change: &Change) -> bool {
     let (was, is) = (pair.old.image.function(change.old), pair.new.image.function(change.new));
     data_pointers(&pair.old.image, 0..u64::MAX).into_iter().any(|(at, pointer)| {
+        if !matches!(pointer, Pointer::Address(to) if to == was.address()) {
+            return false;
+        }
         let Referent::Object { id, offset, .. } = pair.old.image.resolve(at, None) else { return false };
-        let to_old = matches!(pointer, Pointer::Address(to) if to == was.address());
-        let new = matching.new_object(id).filter(|_| to_old);
-        new.is_some_and(|new| {
+        matching.new_object(id).is_some_and(|new| {
             let there = pair.new.image.object(new).range.start.wrapping_add_signed(offset);
             let held = data_pointers(&pair.new.image, there..there + 8);
             held.iter().any(|(_, pointer)| matches!(pointer, Pointer::Address(to) if *to == is.address()))
@@ -166,22 +167,19 @@ pub(crate) fn refuse_variables(
         // Where only data refers to it, those tell who use it in the other build.
         let also_old = new_users.iter().filter_map(|user| matching.old_function(*user));
         let also_new = old_users.iter().filter_map(|user| matching.new_function(*user));
+        let stays: Vec<&str> = old_users
+            .iter()
+            .filter(|old| matching.new_function(**old).is_some_and(|new| new_users.contains(&new)))
+            .map(|old| pair.old.image.function(*old).name.as_str())
+            .collect();
         let both = declared.as_mut().and_then(|(olds, news)| {
             let was = olds.at(&pair.old.image, old, old_users.iter().copied().chain(also_old))?;
             Some((was, news.at(&pair.new.image, new, new_users.iter().copied().chain(also_new))?))
         });
         let detail = match (both, debug) {
-            (Some((was, is)), Some(debug)) => {
-                let used = |name: &str| {
-                    let stays = old_users.iter().filter(|old| {
-                        matching.new_function(**old).is_some_and(|new| new_users.contains(&new))
-                    });
-                    let mut names = stays.map(|old| &pair.old.image.function(*old).name);
-                    names.any(|user| name.is_empty() || stem(user) == name)
-                };
-                other_declaration(&was, &is, debug, &used)
-            }
-            _ => other_users(pair, matching, (old, old_users), (new, new_users)),
+            (Some((was, is)), Some(debug)) => other_declaration(&was, &is, debug, &stays),
+            _ if stays.is_empty() => other_users(pair, (old, old_users), (new, new_users)),
+            _ => None,
         };
         if let Some(detail) = detail {
             let subject = &pair.new.image.object(new).name;
@@ -212,13 +210,12 @@ fn used_variables(pair: &Pair<'_, '_>, matching: &Matching, patch: &Patch) -> Ve
     found.into_iter().collect()
 }
 
-/// Why two declarations are not of one variable. `used` tells whether the function of a name, or any one, uses it in both
-/// builds.
+/// Why two declarations are not of one variable. `users` are the functions that use it in both builds.
 fn other_declaration(
     was: &Declared,
     is: &Declared,
     debug: (&DebugInfo<'_>, &DebugInfo<'_>),
-    used: &dyn Fn(&str) -> bool,
+    users: &[&str],
 ) -> Option<String> {
     let place = |declared: &Declared| match &declared.function {
         Some(function) => format!("{} in {}", function, declared.unit),
@@ -227,12 +224,12 @@ fn other_declaration(
     if was.bits_before != is.bits_before {
         return Some("the target keeps another member of it in this place".to_owned());
     }
-    let moved = are_others(&was.unit, &is.unit, debug) && !(was.external && is.external && used(""));
+    let moved = are_others(&was.unit, &is.unit, debug) && !(was.external && is.external && !users.is_empty());
     let same_scope = match (&was.function, &is.function) {
         (None, None) => true,
         (Some(a), Some(b)) => a == b && was.is_in_place_of(is),
         // It came out of its function, or went into one.
-        (Some(function), None) | (None, Some(function)) => used(function),
+        (Some(function), None) | (None, Some(function)) => users.iter().any(|user| stem(user) == *function),
     };
     (moved || !same_scope || was.name != is.name).then(|| {
         format!(
@@ -244,21 +241,19 @@ fn other_declaration(
     })
 }
 
-/// Without declarations, functions that use a variable in both builds tell that it is the same one.
+/// Why two variables that no function uses in both builds are not one, where no declarations tell.
 fn other_users(
     pair: &Pair<'_, '_>,
-    matching: &Matching,
     (old, olds): (ObjectId, &BTreeSet<FunctionId>),
     (new, news): (ObjectId, &BTreeSet<FunctionId>),
 ) -> Option<String> {
-    let stays = olds.iter().any(|old| matching.new_function(*old).is_some_and(|new| news.contains(&new)));
     // A name without a number is that of a file, not of a function in it.
     let (was, is) = (pair.old.image.object(old), pair.new.image.object(new));
     let of_file = was.name == is.name && stem(&was.name) == was.name && was.source == is.source;
     let name = |image: &Image<'_>, users: &BTreeSet<FunctionId>| {
         users.first().map_or("data".to_owned(), |user| image.function(*user).name.clone())
     };
-    (!stays && !of_file).then(|| {
+    (!of_file).then(|| {
         format!(
             "{} uses the target's, {} that of the new build, and nothing tells whether they are one",
             name(&pair.old.image, olds),
@@ -269,6 +264,10 @@ fn other_users(
 
 /// True if units of two names are not one that was renamed, or compiled in another directory.
 fn are_others(old: &str, new: &str, debug: (&DebugInfo<'_>, &DebugInfo<'_>)) -> bool {
+    // Names of all units are only read where they are needed.
+    if old == new {
+        return false;
+    }
     let (Ok(olds), Ok(news)) = (debug.0.unit_names(), debug.1.unit_names()) else { return false };
     are_apart(old, new, &olds, &news)
 }

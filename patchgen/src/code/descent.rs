@@ -1,7 +1,8 @@
 //! How far before an address, which code takes, it takes another one.
 
-use super::{Program, Use, instructions};
-use crate::image::{FunctionId, Referent};
+use super::escape::taken_address;
+use super::{Program, instructions};
+use crate::image::FunctionId;
 use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 
 /// Instructions behind the one that takes the address.
@@ -10,26 +11,16 @@ const MAX_FOLLOWED: usize = 24;
 /// The most bytes before `address`, which `function` takes, at which it takes another address: `lea rdx,[rsi-3]`. None if it
 /// takes none; how far a loop goes down is not known.
 pub fn descent(program: &Program<'_>, function: FunctionId, address: u64) -> Option<u64> {
-    let code = program.code(function);
-    let taken: Vec<(u16, u32)> = code
-        .references
-        .iter()
-        .filter(|reference| {
-            reference.usage == Use::Address
-                && reference.target == address
-                && !matches!(reference.referent, Referent::Object { certain: true, .. })
-        })
-        .map(|reference| (reference.part, reference.end))
-        .collect();
+    let taken = taken_address(program, function, address);
     let mut most = None;
     for (part, bounds) in program.image.function(function).parts.iter().enumerate() {
-        if !taken.iter().any(|(of, _)| usize::from(*of) == part) {
+        if !taken.keys().any(|(of, _)| usize::from(*of) == part) {
             continue;
         }
         let all: Vec<Instruction> = instructions(&program.image, bounds.clone()).into_iter().collect();
         for (index, instruction) in all.iter().enumerate() {
             let end = instruction.next_ip().wrapping_sub(bounds.start) as u32;
-            if taken.contains(&(part as u16, end)) && instruction.op0_kind() == OpKind::Register {
+            if taken.contains_key(&(part as u16, end)) && instruction.op0_kind() == OpKind::Register {
                 most = most.max(descent_of(&all[index + 1..], instruction.op0_register()));
             }
         }

@@ -114,10 +114,7 @@ pub fn end_use(program: &Program<'_>, function: FunctionId, address: u64) -> End
         (EndUse::Open, Watch { passes: false, stores: false, compares: false, ..all }),
     ];
     for (found, watch) in uses {
-        let taken = taken(program, function, |reference| {
-            reference.target == address
-                && !matches!(reference.referent, Referent::Object { certain: true, .. })
-        });
+        let taken = taken_address(program, function, address);
         let fate = fate(program, function, &taken, watch, MAX_DEPTH);
         if fate == Fate::Read || (fate == Fate::Returned && !watch.stores) {
             return found;
@@ -127,7 +124,7 @@ pub fn end_use(program: &Program<'_>, function: FunctionId, address: u64) -> End
 }
 
 /// Instructions by part and end, and how they take an address.
-type Taken = HashMap<(u16, u32), Form>;
+pub(super) type Taken = HashMap<(u16, u32), Form>;
 
 fn taken(program: &Program<'_>, function: FunctionId, is_meant: impl Fn(&Reference) -> bool) -> Taken {
     let references = program.code(function).references.iter();
@@ -135,6 +132,13 @@ fn taken(program: &Program<'_>, function: FunctionId, is_meant: impl Fn(&Referen
         .filter(|reference| reference.usage == Use::Address && is_meant(reference))
         .map(|reference| ((reference.part, reference.end), reference.form))
         .collect()
+}
+
+/// The instructions that take an address which may be one object's end or what begins there.
+pub(super) fn taken_address(program: &Program<'_>, function: FunctionId, address: u64) -> Taken {
+    taken(program, function, |reference| {
+        reference.target == address && !matches!(reference.referent, Referent::Object { certain: true, .. })
+    })
 }
 
 fn fate(program: &Program<'_>, function: FunctionId, taken: &Taken, watch: Watch, depth: usize) -> Fate {

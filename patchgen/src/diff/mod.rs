@@ -7,6 +7,7 @@ mod data;
 mod exceptions;
 mod initial;
 mod kept_names;
+mod key_groups;
 mod lines;
 mod matching;
 mod merged;

@@ -3,7 +3,7 @@
 use super::DwarfError;
 use super::node::Node;
 use super::placement::byte_size;
-use super::type_names::{TypeNames, is_aggregate, is_qualifier, links};
+use super::type_names::{TypeNames, is_aggregate, is_qualifier, links, parameters_of};
 
 /// What a function returns and takes, each told by where a caller puts or finds it: any pointer is like any other.
 pub(super) fn passing<'d, 's>(
@@ -11,18 +11,11 @@ pub(super) fn passing<'d, 's>(
     names: &mut TypeNames<'d, 's>,
 ) -> Result<Vec<String>, DwarfError> {
     let mut found = vec![class(function.type_node()?, names)?];
-    // As for prototypes, the last link has all parameters.
-    for instance in function.origins()?.iter().rev() {
-        for child in instance.node().children() {
-            match child.tag() {
-                gimli::DW_TAG_formal_parameter => found.push(class(child.type_node()?, names)?),
-                gimli::DW_TAG_unspecified_parameters => found.push("...".to_owned()),
-                _ => {}
-            }
-        }
-        if found.len() > 1 {
-            break;
-        }
+    for node in parameters_of(function)? {
+        found.push(match node.tag() {
+            gimli::DW_TAG_unspecified_parameters => "...".to_owned(),
+            _ => class(node.type_node()?, names)?,
+        });
     }
     Ok(found)
 }

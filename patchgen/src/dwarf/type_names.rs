@@ -42,6 +42,21 @@ pub(super) fn is_aggregate(tag: gimli::DwTag) -> bool {
     )
 }
 
+/// The entries of what a function takes, `...` among them. Out-of-line instances may lack parameters that nothing uses; the
+/// last link of the chain has all.
+pub(super) fn parameters_of<'d, 's>(function: Node<'d, 's>) -> Result<Vec<Node<'d, 's>>, DwarfError> {
+    for instance in function.origins()?.iter().rev() {
+        let is_parameter = |node: &Node<'d, 's>| {
+            matches!(node.tag(), gimli::DW_TAG_formal_parameter | gimli::DW_TAG_unspecified_parameters)
+        };
+        let found: Vec<_> = instance.node().children().filter(is_parameter).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
+}
+
 /// Entries from one type to the next that are followed.
 const MAX_LINKS: usize = 64;
 
@@ -146,18 +161,11 @@ impl<'d, 's> TypeNames<'d, 's> {
     pub(super) fn prototype(&mut self, function: Node<'d, 's>, middle: &str) -> Result<String, DwarfError> {
         let result = self.name(function.type_node()?)?;
         let mut parameters = Vec::new();
-        // Out-of-line instances may lack parameters that nothing uses; the last link of the chain has all.
-        for instance in function.origins()?.iter().rev() {
-            for child in instance.node().children() {
-                match child.tag() {
-                    gimli::DW_TAG_formal_parameter => parameters.push(self.name(child.type_node()?)?),
-                    gimli::DW_TAG_unspecified_parameters => parameters.push(Arc::from("...")),
-                    _ => {}
-                }
-            }
-            if !parameters.is_empty() {
-                break;
-            }
+        for node in parameters_of(function)? {
+            parameters.push(match node.tag() {
+                gimli::DW_TAG_unspecified_parameters => Arc::from("..."),
+                _ => self.name(node.type_node()?)?,
+            });
         }
         Ok(format!("{result} {middle}({})", parameters.join(", ")))
     }

@@ -1,8 +1,8 @@
 """dufs, asked over HTTP."""
 import base64
-import http.client
 
-from subjects.base import NEW, OLD, ProofError, Server
+from programs.http_server import HttpServer
+from subjects.base import ProofError
 
 CONTENT = b"0123456789" * 10
 OPTIONS = { # what the fixed code needs besides the port and the directory
@@ -13,27 +13,13 @@ OPTIONS = { # what the fixed code needs besides the port and the directory
 }
 
 
-class Target(Server):
+class Target(HttpServer):
     def start(self):
         self.root = self.directory / "root"
         (self.root / "zone").mkdir(parents=True)
         (self.root / "file").write_bytes(CONTENT)
         self.launch(self.image, "--bind", "127.0.0.1", "--port", self.port, *OPTIONS.get(self.method, ()), self.root)
         self.wait_for_port()
-
-    def ask(self, path, method="GET", body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
-        answer = connection.getresponse()
-        answer.body = answer.read()
-        connection.close()
-        return answer
-
-    @staticmethod
-    def _which(found, old, new):
-        if found not in (old, new):
-            raise ProofError(f"found {found}, neither {old} nor {new}")
-        return NEW if found == new else OLD
 
     def range_end(self):
         """A range with its end behind the end of the file gets what there is, before: status 416."""

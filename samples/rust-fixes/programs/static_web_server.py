@@ -1,11 +1,11 @@
 """static-web-server, asked over HTTP."""
-import http.client
 import re
 
-from subjects.base import NEW, OLD, ProofError, Server
+from programs.http_server import HttpServer
+from subjects.base import ProofError
 
 
-class Target(Server):
+class Target(HttpServer):
     def start(self):
         root = self.directory / "root"
         root.mkdir()
@@ -17,20 +17,6 @@ class Target(Server):
                     "--metrics", "true", "--cache-control-headers", "true", "--compression", "true",
                     "--log-level", "warn", *fallback)
         self.wait_for_port()
-
-    def ask(self, path, method="GET", **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
-        answer = connection.getresponse()
-        answer.body = answer.read()
-        connection.close()
-        return answer
-
-    @staticmethod
-    def _which(found, old, new):
-        if found not in (old, new):
-            raise ProofError(f"found {found}, neither {old} nor {new}")
-        return NEW if found == new else OLD
 
     def work(self):
         if b"page" not in self.ask("/").body:
